@@ -1,0 +1,47 @@
+"""What the six programs share on the command line: help that shows defaults, errors in one line, exit codes."""
+
+import argparse
+import functools
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from utils.errors import EXIT_WRONG_USE, UsageError
+from utils.logging import set_up_logging
+
+Main = Callable[[Sequence[str] | None], int]
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+EXIT_CODES = "exit codes: 0 done, 1 some items failed (named at the end), 2 wrong use"
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows every default, keeps the paragraphs of the description."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or isinstance(action.default, bool):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def new_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser whose help shows defaults and the exit codes."""
+    return argparse.ArgumentParser(description=description, epilog=EXIT_CODES, formatter_class=_Help)
+
+
+def program(main: Main) -> Main:
+    """Wrap a script's ``main(argv)``: set up messages and turn a UsageError into one line and exit code 2."""
+
+    @functools.wraps(main)
+    def wrapped(argv: Sequence[str] | None = None) -> int:
+        set_up_logging()
+        try:
+            return main(argv)
+        except UsageError as error:
+            logging.getLogger(__name__).error("%s", error)
+            return EXIT_WRONG_USE
+        except KeyboardInterrupt:
+            print("interrupted; what is finished stays, run the same command to go on", file=sys.stderr)
+            return EXIT_INTERRUPTED
+
+    return wrapped

@@ -1,0 +1,33 @@
+"""CSV tables in which every cell is text: ids like ``0012``, ``NA`` and ``1e5`` stay what was typed."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from utils.atomic import atomic_path
+from utils.errors import UsageError
+
+
+def read_text_table(path: str | Path, *, required: tuple[str, ...] = (), kind: str = "table") -> pd.DataFrame:
+    """Read a CSV without guessing types; empty cells are empty strings.
+
+    Raises:
+        UsageError: the file is missing or no CSV, or lacks one of the ``required`` columns.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"not readable as CSV ({error})"
+        raise UsageError(f"{kind} {path}: {reason}") from error
+    missing = [column for column in required if column not in table.columns]
+    if missing:
+        raise UsageError(
+            f"{kind} {path}: no column {', '.join(missing)}; it has: {', '.join(map(str, table.columns)) or 'none'}"
+        )
+    return table.apply(lambda column: column.str.strip()) if len(table) else table
+
+
+def write_table(table: pd.DataFrame, path: str | Path, *, index: bool = False) -> None:
+    """Write ``table`` as CSV, atomically."""
+    with atomic_path(path) as part:
+        table.to_csv(part, index=index)
