@@ -1,0 +1,97 @@
+"""The parameters of one slide: what the process list and the presets hold, with every default, once."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from utils.errors import UsageError
+
+ContourFn = Literal["four_pt", "center", "basic", "four_pt_hard"]
+CONTOUR_FNS: tuple[str, ...] = get_args(ContourFn)
+
+
+def _whole_number(value: Any) -> Any:
+    """Take 7, "7" and what a spreadsheet makes of it, "7.0"."""
+    text = str(value).strip()
+    return int(float(text)) if text and float(text).is_integer() else value
+
+
+def _ids(value: Any) -> Any:
+    """Take "none", 3, "3", "0,3", "[0, 3]" or a sequence."""
+    if isinstance(value, str):
+        text = value.strip().strip("[]()")
+        value = () if text.lower() == "none" else text.replace(",", " ").split()
+    if isinstance(value, (int, float)):
+        value = (value,)
+    return tuple(_whole_number(v) for v in value)
+
+
+Whole = Annotated[int, BeforeValidator(_whole_number)]
+Ids = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_ids)]
+
+
+class SlideParams(BaseModel):
+    """How one slide is segmented, filtered, drawn and patched.
+
+    Areas are in units of a 512 x 512 level-0 square; -1 as a level means "choose one"; ``line_thickness`` is in
+    level-0 pixels. The order of the fields is the order of the columns in the process list.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seg_level: Annotated[Whole, Field(ge=-1)] = -1
+    sthresh: Annotated[Whole, Field(ge=0, le=255)] = 8
+    mthresh: Annotated[Whole, Field(ge=1, le=255)] = 7
+    close: Annotated[Whole, Field(ge=0)] = 4
+    use_otsu: bool = False
+    keep_ids: Ids = ()
+    exclude_ids: Ids = ()
+    a_t: Annotated[float, Field(ge=0)] = 100
+    a_h: Annotated[float, Field(ge=0)] = 16
+    max_n_holes: Annotated[Whole, Field(ge=0)] = 10
+    vis_level: Annotated[Whole, Field(ge=-1)] = -1
+    line_thickness: Annotated[Whole, Field(ge=1)] = 250
+    use_padding: bool = True
+    contour_fn: ContourFn = "four_pt"
+
+    def model_post_init(self, _context: Any) -> None:
+        if self.mthresh % 2 == 0:
+            raise ValueError(f"mthresh must be odd, not {self.mthresh}")
+
+    def as_text(self) -> dict[str, str]:
+        """Return the cells of a table row."""
+        return {name: _cell(getattr(self, name)) for name in PARAM_NAMES}
+
+
+PARAM_NAMES: tuple[str, ...] = tuple(SlideParams.model_fields)
+
+# What a heatmap uses where its configuration names no preset.
+HEATMAP_PARAMS = SlideParams(sthresh=15, mthresh=11, close=2, a_t=50, a_h=8, max_n_holes=10)
+
+
+def parse_params(cells: dict[str, str], defaults: SlideParams, *, where: str) -> SlideParams:
+    """Read parameters from the cells of a row; an empty or absent cell takes the default.
+
+    Raises:
+        UsageError: a value is not allowed; names ``where`` it stands, the column and the value.
+    """
+    given = {name: cells[name] for name in PARAM_NAMES if cells.get(name, "").strip()}
+    try:
+        return SlideParams.model_validate({**defaults.model_dump(), **given})
+    except ValidationError as error:
+        raise UsageError(f"{where}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in issue['loc']) or 'value'} = {issue['input']!r}: {issue['msg']}"
+        for issue in error.errors()
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)

@@ -1,0 +1,108 @@
+"""Tissue segmentation: an RGB image in, contours out. Knows no files.
+
+Tissue is what is saturated: the median-blurred saturation channel of HSV, thresholded and closed
+(Lu et al. 2021, "Data-efficient and weakly supervised computational pathology on whole-slide images", Methods).
+"""
+
+import cv2
+import numpy as np
+
+from utils.errors import ItemError
+from wsi_core.contours import Contour, scaled
+from wsi_core.params import SlideParams
+from wsi_core.slide import Slide
+
+AREA_UNIT_PX = 512  # side of the level-0 square in which a_t and a_h count
+SEGMENTATION_DOWNSAMPLE = 64  # the coarsest level up to this downsample is segmented where none is given
+MAX_LEVEL_PIXELS = 1e8
+
+
+def segment_slide(slide: Slide, params: SlideParams, *, downsample: float = SEGMENTATION_DOWNSAMPLE) -> list[Contour]:
+    """Find the tissue of a slide at ``params.seg_level``.
+
+    Returns:
+        Contours in level-0 pixels, by ascending number, after ``keep_ids`` and ``exclude_ids``.
+
+    Raises:
+        ItemError: the slide lacks that level or cannot be read, or the level is too large (``failed_seg``).
+    """
+    level = resolve_level(slide, params.seg_level, downsample, name="seg_level")
+    width, height = slide.level_dimensions[level]
+    if width * height > MAX_LEVEL_PIXELS:
+        raise ItemError(
+            f"{slide.path.name}: level {level} has {width}x{height} px, more than {MAX_LEVEL_PIXELS:.0g}, and no "
+            "coarser one is there; convert it to a pyramidal TIFF or set seg_level",
+            "failed_seg",
+        )
+    contours = find_tissue(slide.read_level(level), slide.level_downsamples[level], params)
+    return select(contours, params)
+
+
+def resolve_level(slide: Slide, level: int, downsample: float, *, name: str) -> int:
+    """Return ``level``, or for -1 the coarsest one whose downsample is at most ``downsample``."""
+    return slide.best_level(downsample) if level < 0 else slide.check_level(level, name=name)
+
+
+def find_tissue(image: np.ndarray, downsample_xy: tuple[float, float], params: SlideParams) -> list[Contour]:
+    """Find tissue in the image of one level.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        downsample_xy: level-0 pixels per image pixel.
+        params: thresholds, and areas below which tissue and holes are dropped.
+
+    Returns:
+        Contours in level-0 pixels, numbered in the order in which they are found.
+    """
+    mask = saturation_mask(image, params)
+    outlines, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if hierarchy is None:
+        return []
+    parents = hierarchy.reshape(-1, 4)[:, 3]
+    unit_px = int(AREA_UNIT_PX**2 / (downsample_xy[0] * downsample_xy[1]))
+    areas = np.array([cv2.contourArea(outline) for outline in outlines])
+    contours: list[Contour] = []
+    for index in np.flatnonzero(parents == -1):
+        holes = np.flatnonzero(parents == index)
+        if areas[index] - areas[holes].sum() <= params.a_t * unit_px:
+            continue
+        largest = holes[np.argsort(-areas[holes], kind="stable")][: params.max_n_holes]
+        kept = largest[areas[largest] > params.a_h * unit_px]
+        contours.append(
+            Contour(
+                scaled(outlines[index].reshape(-1, 2), downsample_xy),
+                [scaled(outlines[hole].reshape(-1, 2), downsample_xy) for hole in kept],
+                number=len(contours),
+            )
+        )
+    return contours
+
+
+def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
+    """Return a uint8 mask (H, W), 255 where the image (H, W, 3) is saturated enough to be tissue."""
+    saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1]
+    blurred = cv2.medianBlur(saturation, params.mthresh)
+    how = cv2.THRESH_BINARY | (cv2.THRESH_OTSU if params.use_otsu else 0)
+    _, mask = cv2.threshold(blurred, 0 if params.use_otsu else params.sthresh, 255, how)
+    if params.close > 0:
+        square = np.ones((params.close, params.close), np.uint8)
+        mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, square)
+    return mask
+
+
+def select(contours: list[Contour], params: SlideParams) -> list[Contour]:
+    """Apply ``keep_ids`` (none: keep all) and ``exclude_ids``.
+
+    Raises:
+        ItemError: an id to keep does not exist (status ``failed_seg``).
+    """
+    numbers = {contour.number for contour in contours}
+    unknown = sorted(set(params.keep_ids) - numbers)
+    if unknown:
+        raise ItemError(
+            f"keep_ids names {', '.join(map(str, unknown))}, but the slide has {len(contours)} contours, "
+            "numbered from 0 as drawn on its mask",
+            "failed_seg",
+        )
+    wanted = (set(params.keep_ids) or numbers) - set(params.exclude_ids)
+    return [contour for contour in contours if contour.number in wanted]
