@@ -23,7 +23,7 @@ def atomic_path(final: str | Path) -> Iterator[Path]:
     try:
         yield part
         _flush_to_disk(part)
-        os.replace(part, final)
+        part.replace(final)
     finally:
         part.unlink(missing_ok=True)
 

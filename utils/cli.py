@@ -45,3 +45,11 @@ def program(main: Main) -> Main:
             return EXIT_INTERRUPTED
 
     return wrapped
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number of at least 1, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number

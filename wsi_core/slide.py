@@ -113,7 +113,7 @@ def _open(path: Path) -> openslide.AbstractSlide:
         raise ItemError(f"{path}: no such file", STATUS_UNREADABLE)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # Pillow warns about a damaged file before it refuses it
             return openslide.open_slide(path)
     except UnidentifiedImageError as error:
         raise ItemError(f"{path.name} is no slide or image that can be read", STATUS_UNREADABLE) from error

@@ -1,0 +1,73 @@
+"""Pictures of segmentation and patches, for people to judge: masks and stitches."""
+
+import cv2
+import numpy as np
+
+from wsi_core.contours import Contour
+from wsi_core.slide import Slide
+
+TISSUE_RGB = (0, 255, 0)
+HOLE_RGB = (0, 0, 255)
+NUMBER_RGB = (255, 0, 0)
+NUMBER_HEIGHT_PX = 21  # of OpenCV's simplex font at scale 1
+
+
+def draw_mask(slide: Slide, contours: list[Contour], level: int, line_thickness_level0: int) -> np.ndarray:
+    """Draw tissue (green), holes (blue) and the contours' numbers on the slide.
+
+    Args:
+        slide: the slide to draw on.
+        contours: in level-0 pixels.
+        level: the level to draw at.
+        line_thickness_level0: width of the lines in level-0 pixels, scaled to the level.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
+    image = slide.read_level(level).copy()
+    downsample_x, downsample_y = slide.level_downsamples[level]
+    scale = (1 / downsample_x, 1 / downsample_y)
+    line_px = max(1, int(line_thickness_level0 / np.sqrt(downsample_x * downsample_y)))
+    drawn = [contour.scaled(scale) for contour in contours]
+    for contour in drawn:
+        cv2.drawContours(image, [contour.outline], -1, TISSUE_RGB, line_px, cv2.LINE_8)
+        cv2.drawContours(image, contour.holes, -1, HOLE_RGB, line_px, cv2.LINE_8)
+    for contour in drawn:
+        _draw_number(image, contour)
+    return image
+
+
+def _draw_number(image: np.ndarray, contour: Contour) -> None:
+    font_scale = max(0.5, min(image.shape[:2]) / 40 / NUMBER_HEIGHT_PX)
+    thickness = max(1, round(2 * font_scale))
+    moments = cv2.moments(contour.outline)
+    if moments["m00"] == 0:
+        return
+    text = str(contour.number)
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, font_scale, thickness)
+    center = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
+    corner = int(center[0] - width / 2), int(center[1] + height / 2)
+    for color, extra in (((255, 255, 255), 2 * thickness), (NUMBER_RGB, 0)):  # a white rim keeps it legible
+        cv2.putText(image, text, corner, cv2.FONT_HERSHEY_SIMPLEX, font_scale, color, thickness + extra, cv2.LINE_AA)
+
+
+def draw_stitch(slide: Slide, coords: np.ndarray, patch_size_level0: tuple[int, int], level: int) -> np.ndarray:
+    """Show only the kept patches, on black.
+
+    Args:
+        slide: the slide.
+        coords: (N, 2) level-0 corners.
+        patch_size_level0: width and height of a patch in level-0 pixels.
+        level: the level to draw at.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
+    image = slide.read_level(level)
+    downsample = np.asarray(slide.level_downsamples[level])
+    starts = np.rint(coords / downsample).astype(int)
+    ends = np.rint((coords + np.asarray(patch_size_level0)) / downsample).astype(int)
+    kept = np.zeros(image.shape[:2], bool)
+    for (x0, y0), (x1, y1) in zip(starts, ends, strict=True):
+        kept[y0:y1, x0:x1] = True
+    return np.where(kept[..., None], image, 0).astype(np.uint8)

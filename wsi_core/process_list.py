@@ -1,0 +1,100 @@
+"""``process_list_autogen.csv``: work list, parameters, status and resume in one. Owner of that format.
+
+One row a slide. Users edit it by hand: ``process`` 1 or 0, any parameter, ``keep_ids`` and ``exclude_ids``.
+Columns of their own are kept.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from utils.errors import UsageError
+from utils.names import check_id, slide_id_of
+from utils.tables import read_text_table, write_table
+from wsi_core.params import PARAM_NAMES, SlideParams, parse_params
+
+FILE_NAME = "process_list_autogen.csv"
+TO_BE_PROCESSED = "tbp"
+COLUMNS = ("slide_id", "process", "status", *PARAM_NAMES)
+# What became of a slide; columns of ours, behind those of the original.
+REPORT_COLUMNS = ("n_contours", "n_patches", "reason")
+
+# No tissue or no patches is an answer, not a failure: a later stage does not miss these slides.
+EMPTY_STATUSES = ("no_tissue", "no_patches")
+
+
+class ProcessList:
+    """The slides of a run and what is known of each; every cell is text.
+
+    ``slide_id`` holds file names or ids, as the user has them.
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._table = table.reset_index(drop=True)
+        self._row_of = {name: row for row, name in enumerate(self._table["slide_id"])}
+
+    @classmethod
+    def of_slides(cls, names: list[str], params: SlideParams) -> "ProcessList":
+        """Make a list in which every slide waits to be processed with ``params``."""
+        return cls._complete(pd.DataFrame({"slide_id": names}, dtype=str), [params] * len(names))
+
+    @classmethod
+    def read(cls, path: Path, defaults: SlideParams) -> "ProcessList":
+        """Read a list; absent columns and empty cells take ``defaults``, process 1 and status ``tbp``.
+
+        Raises:
+            UsageError: no such file, no ``slide_id``, a slide twice, or a cell that is not allowed.
+        """
+        table = read_text_table(path, required=("slide_id",), kind="process list")
+        _check_ids(table["slide_id"], path)
+        params = [
+            parse_params(row, defaults, where=f"process list {path}, slide {row['slide_id']}")
+            for row in table.to_dict("records")
+        ]
+        return cls._complete(table, params)
+
+    @classmethod
+    def _complete(cls, table: pd.DataFrame, params: list[SlideParams]) -> "ProcessList":
+        known = {"process": "1", "status": TO_BE_PROCESSED, **dict.fromkeys(REPORT_COLUMNS, "")}
+        for column, default in known.items():
+            given = table[column] if column in table else pd.Series("", table.index, dtype=str)
+            table[column] = given.where(given != "", default)
+        for name in PARAM_NAMES:
+            table[name] = pd.Series([p.as_text()[name] for p in params], table.index, dtype=str)
+        extra = [c for c in table.columns if c not in (*COLUMNS, *REPORT_COLUMNS)]
+        return cls(table[[*COLUMNS, *REPORT_COLUMNS, *extra]])
+
+    def write(self, path: Path) -> None:
+        """Write the list, atomically."""
+        write_table(self._table, path)
+
+    @property
+    def names(self) -> list[str]:
+        """All slides, as they stand in the list."""
+        return list(self._table["slide_id"])
+
+    @property
+    def names_to_process(self) -> list[str]:
+        """The slides whose ``process`` is 1."""
+        return [name for name in self.names if self._cell(name, "process") not in {"0", "0.0", "False", "false"}]
+
+    def params(self, name: str) -> SlideParams:
+        """Return the parameters of a slide."""
+        return parse_params(self._table.iloc[self._row_of[name]].to_dict(), SlideParams(), where=f"slide {name}")
+
+    def update(self, name: str, **cells: str) -> None:
+        """Set cells of a slide's row."""
+        for column, text in cells.items():
+            self._table.at[self._row_of[name], column] = text
+
+    def _cell(self, name: str, column: str) -> str:
+        return str(self._table.at[self._row_of[name], column])
+
+
+def _check_ids(names: pd.Series, path: Path) -> None:
+    for name in names:
+        check_id(name, where=f"process list {path}")
+    ids = names.map(slide_id_of)
+    twice = sorted(set(ids[ids.duplicated()]))
+    if twice:
+        raise UsageError(f"process list {path}: more than one row for {', '.join(twice)}")
