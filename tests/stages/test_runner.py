@@ -1,0 +1,42 @@
+import pytest
+
+from stages.runner import Result, run_each, summarise
+from utils.errors import EXIT_DONE, EXIT_SOME_FAILED, ItemError, UsageError
+
+
+def work(name):
+    if name == "torn":
+        raise ItemError("torn.svs is truncated", "failed_open")
+    if name == "odd":
+        raise ValueError("surprise\nin two lines")
+    return Result(name, "processed")
+
+
+def test_a_failure_costs_only_its_item_and_is_named(caplog):
+    caplog.set_level("INFO")
+    results = run_each(["a", "torn", "odd", "b"], work, failed_status="failed_patch")
+    assert [(r.status, r.failed) for r in results] == [
+        ("processed", False), ("failed_open", True), ("failed_patch", True), ("processed", False),
+    ]  # fmt: skip
+    assert results[2].reason == "ValueError: surprise in two lines"
+    assert summarise(results) == EXIT_SOME_FAILED
+    assert "torn  failed_open: torn.svs is truncated" in caplog.text
+
+
+def test_every_result_is_reported_as_it_comes():
+    seen = []
+    run_each(["a", "torn"], work, on_result=seen.append)
+    assert [result.item_id for result in seen] == ["a", "torn"]
+
+
+def test_all_done_is_exit_code_0():
+    assert summarise(run_each(["a"], work)) == EXIT_DONE
+    assert summarise([]) == EXIT_DONE
+
+
+def test_wrong_use_stops_the_run():
+    def wrong(_name):
+        raise UsageError("wrong flag")
+
+    with pytest.raises(UsageError):
+        run_each(["a"], wrong)

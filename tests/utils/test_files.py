@@ -1,0 +1,82 @@
+"""Files, names and tables: what every stage relies on."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.atomic import atomic_path, write_text
+from utils.errors import UsageError
+from utils.fingerprint import fingerprint
+from utils.lookup import PROJECT_ROOT, find_input, require_choice
+from utils.names import SLIDE_EXTENSIONS, check_id, slide_id_of
+from utils.tables import read_text_table
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.txt") as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_the_temporary_name_keeps_the_ending_and_folders_are_made(tmp_path):
+    with atomic_path(tmp_path / "new" / "a.png") as part:
+        assert part.suffix == ".png" and part.parent == tmp_path / "new"
+        part.write_bytes(b"x")
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+@given(st.text("abcTCGA01.-_", min_size=1, max_size=12), st.sampled_from(SLIDE_EXTENSIONS))
+def test_an_id_keeps_its_dots_and_loses_its_extension_once(name, extension):
+    assert slide_id_of(name + extension) == name
+
+
+@pytest.mark.parametrize("name", ["0012", "NA", "1e5", "TCGA-A1.2b3c", ".svs"])
+def test_a_name_without_extension_is_its_id(name):
+    assert slide_id_of(name) == name
+
+
+def test_an_unusual_extension_is_taken_off_when_named():
+    assert slide_id_of("a.sdpc") == "a.sdpc"
+    assert slide_id_of("a.sdpc", ".sdpc") == "a"
+
+
+@pytest.mark.parametrize("text", ["", "..", "a/b", "..\\a", "a\nb"])
+def test_a_path_is_no_id(text):
+    with pytest.raises(UsageError, match="list L"):
+        check_id(text, where="list L")
+
+
+def test_table_cells_stay_text(tmp_path):
+    (tmp_path / "t.csv").write_text("slide_id,label\n0012, NA\n1e5,\n")
+    table = read_text_table(tmp_path / "t.csv")
+    assert table.to_dict("list") == {"slide_id": ["0012", "1e5"], "label": ["NA", ""]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "no such file"), ("", "not readable as CSV"), ("a,b\n1,2\n", "no column slide_id; it has: a, b")],
+)
+def test_a_wrong_table_is_named(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_text_table(tmp_path / "t.csv", required=("slide_id",))
+
+
+def test_a_bare_name_is_found_beside_the_programs_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_input("tcga.csv", beside="presets", kind="preset") == PROJECT_ROOT / "presets" / "tcga.csv"
+    (tmp_path / "tcga.csv").touch()
+    assert find_input("tcga.csv", beside="presets", kind="preset").absolute() == tmp_path / "tcga.csv"
+
+
+def test_an_unknown_choice_suggests_the_nearest():
+    with pytest.raises(UsageError, match=r"unknown encoder 'univ1' \(did you mean uni_v1\?\); known: uni_v1, conch_v1"):
+        require_choice("univ1", ["uni_v1", "conch_v1"], kind="encoder")
+
+
+def test_a_fingerprint_depends_on_values_not_on_order():
+    assert fingerprint(a=1, b=[2]) == fingerprint(b=[2], a=1) != fingerprint(a=1, b=[3])
