@@ -1,0 +1,193 @@
+"""The YAML of ``create_heatmaps.py``: every key with its type and default, once.
+
+What each key does for the user is explained in ``heatmaps/configs/config_template.yaml``.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import matplotlib
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from utils.atomic import write_text
+from utils.errors import UsageError
+from wsi_core.patch_sampling import SampleMode
+
+# whole numbers stay whole: file names show the value as it stands in the configuration
+Number = int | float
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+def _known_colour_map(name: str) -> str:
+    if name not in matplotlib.colormaps:
+        raise ValueError(f"no colour map {name!r}; known are jet, viridis, coolwarm and the others of matplotlib")
+    return name
+
+
+def _drop_out_rate(value: Any) -> Any:
+    """Configurations of earlier releases say true or false; true meant a rate of 0.25."""
+    return 0.25 if value is True else value
+
+
+def _name_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ExpArguments(_Section):
+    """Names and places of the results."""
+
+    n_classes: Annotated[int, Field(ge=2)]
+    save_exp_code: Annotated[str, BeforeValidator(_name_as_text), Field(pattern=r"^[^/\\]+$")]
+    raw_save_dir: str = "heatmaps/heatmap_raw_results"
+    production_save_dir: str = "heatmaps/heatmap_production_results"
+    batch_size: Positive = 256
+
+
+class DataArguments(_Section):
+    """Which slides, and where they lie."""
+
+    data_dir: str | dict[str, str]
+    data_dir_key: str = "source"
+    process_list: str | None = None
+    preset: str | None = None
+    slide_ext: str = ".svs"
+    label_dict: dict[Annotated[str, BeforeValidator(_name_as_text)], int]
+    features_dir: str | None = None
+
+
+class PatchingArguments(_Section):
+    """The grid of patches: side in pixels of ``patch_level``, overlap as a part of the side."""
+
+    patch_size: Positive = 256
+    overlap: Annotated[Number, Field(ge=0, lt=1)] = 0.5
+    patch_level: Annotated[int, Field(ge=0)] = 0
+    custom_downsample: Positive = 1
+
+
+class EncoderArguments(_Section):
+    """The patch encoder; the same as in feature extraction."""
+
+    model_name: str = "resnet50_trunc"
+    target_img_size: int | None = None
+    encoder_ckpt: str | None = None
+
+
+class ModelArguments(_Section):
+    """The trained model."""
+
+    ckpt_path: str
+    model_type: Literal["clam_sb", "clam_mb", "mil"] = "clam_sb"
+    initiate_fn: str | None = None  # of the original; there is one way to build a model here
+    model_size: Literal["small", "big"] | None = None
+    drop_out: Annotated[Fraction, BeforeValidator(_drop_out_rate)] = 0.25
+    embed_dim: Positive | None = None
+
+
+class HeatmapArguments(_Section):
+    """The picture."""
+
+    vis_level: Annotated[int, Field(ge=-1)] = -1
+    alpha: Fraction = 0.4
+    blank_canvas: bool = False
+    save_orig: bool = True
+    save_ext: Literal["jpg", "png"] = "jpg"
+    use_ref_scores: bool = True
+    blur: bool = False
+    use_center_shift: bool = True
+    use_roi: bool = False
+    calc_heatmap: bool = True
+    binarize: bool = False
+    binary_thresh: Annotated[Number, Field(le=1)] = -1
+    custom_downsample: Positive = 1
+    cmap: Annotated[str, AfterValidator(_known_colour_map)] = "jet"
+
+
+class Sample(_Section):
+    """One set of patches to save as pictures."""
+
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    sample: bool = True
+    seed: int = 1
+    k: Positive = 15
+    mode: SampleMode = "topk"
+    score_start: Annotated[float, Field(ge=0, le=100)] = 0
+    score_end: Annotated[float, Field(ge=0, le=100)] = 100
+
+
+class SampleArguments(_Section):
+    """The sets of patches to save as pictures."""
+
+    samples: tuple[Sample, ...] = ()
+
+
+class HeatmapConfig(_Section):
+    """A whole configuration."""
+
+    exp_arguments: ExpArguments
+    data_arguments: DataArguments
+    patching_arguments: PatchingArguments = PatchingArguments()
+    encoder_arguments: EncoderArguments = EncoderArguments()
+    model_arguments: ModelArguments
+    heatmap_arguments: HeatmapArguments = HeatmapArguments()
+    sample_arguments: SampleArguments = SampleArguments()
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """The name of each class number."""
+        return {number: name for name, number in self.data_arguments.label_dict.items()}
+
+    def with_flags(self, save_exp_code: str | None, overlap: float | None) -> "HeatmapConfig":
+        """Return the configuration with what the command line overrides."""
+        values = self.model_dump()
+        if save_exp_code is not None:
+            values["exp_arguments"]["save_exp_code"] = save_exp_code
+        if overlap is not None:
+            values["patching_arguments"]["overlap"] = overlap
+        return _validated(values, where="command line")
+
+
+def read_config(path: Path) -> HeatmapConfig:
+    """Read a configuration.
+
+    Raises:
+        UsageError: it is no YAML, or a key is unknown, missing or has a value that is not allowed; names them all.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"config {path} cannot be read: {' '.join(str(error).split())}") from error
+    return _validated(values, where=f"config {path}")
+
+
+def write_config(path: Path, config: HeatmapConfig) -> None:
+    """Write the configuration as it is used, atomically."""
+    write_text(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+
+def _validated(values: Any, *, where: str) -> HeatmapConfig:
+    try:
+        config = HeatmapConfig.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(f"{where}: " + "; ".join(_explain(issue) for issue in error.errors())) from error
+    numbers = sorted(config.data_arguments.label_dict.values())
+    if numbers != list(range(config.exp_arguments.n_classes)):
+        raise UsageError(
+            f"{where}: label_dict numbers its classes {numbers}, expected 0 to {config.exp_arguments.n_classes - 1} "
+            f"for n_classes {config.exp_arguments.n_classes}"
+        )
+    return config
+
+
+def _explain(issue: Any) -> str:
+    key = ".".join(str(part) for part in issue["loc"]) or "file"
+    if issue["type"] == "extra_forbidden":
+        return f"unknown key {key}"
+    if issue["type"] == "missing":
+        return f"key {key} is missing"
+    return f"{key} = {issue['input']!r}: {issue['msg']}"

@@ -1,0 +1,246 @@
+"""The heatmap of one slide.
+
+A coarse grid without overlap gives the prediction and the block map; a fine grid with overlap gives the heatmap. With
+``features_dir`` the coarse patches are those that features were extracted on, so the prediction is that of ``eval.py``.
+"""
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from stages.attention import AttentionModel, Bag, Prediction
+from stages.heatmap_config import HeatmapConfig, Sample
+from stages.heatmap_paths import HeatmapPaths
+from stages.runner import Result
+from utils.fingerprint import array_sha256, fingerprint
+from utils.names import slide_id_of
+from utils.pictures import save_picture
+from wsi_core.attention_file import PatchScores, read_scores, write_scores
+from wsi_core.contours import Contour
+from wsi_core.coords_file import PatchCoords
+from wsi_core.drawing import draw_mask
+from wsi_core.grid import Grid, Region, patch_coords
+from wsi_core.heatmap import HEATMAP_DOWNSAMPLE, HeatmapStyle, draw_heatmap
+from wsi_core.heatmap_list import HeatmapRow
+from wsi_core.params import SlideParams
+from wsi_core.patch_sampling import sample_patches
+from wsi_core.percentiles import percentiles_among, to_percentiles
+from wsi_core.segmentation import resolve_level, segment_slide
+from wsi_core.slide import Slide
+
+logger = logging.getLogger(__name__)
+
+# The block map and its picture are the same for every style of heatmap.
+BLOCKMAP_STYLE = HeatmapStyle(cmap="jet", alpha=0.4)
+
+
+def draw_slide(
+    path: Path, row: HeatmapRow, params: SlideParams, config: HeatmapConfig, model: AttentionModel
+) -> tuple[Result, dict[str, str]]:
+    """Make all files of one slide.
+
+    Args:
+        path: the slide.
+        row: its row of the process list.
+        params: its parameters of segmentation.
+        config: the configuration.
+        model: the trained model.
+
+    Returns:
+        What became of it, and the cells that the results table gets: ``bag_size, Pred_0, p_0, Pred_1, ...``.
+
+    Raises:
+        ItemError: the slide cannot be read, or its region or stored features do not serve.
+    """
+    region = row.region() if config.heatmap_arguments.use_roi else None
+    with Slide(path) as slide:
+        contours = segment_slide(slide, params, downsample=HEATMAP_DOWNSAMPLE)
+        if not contours:
+            return Result(row.name, "no_tissue", "no contour is larger than a_t; lower a_t or sthresh"), {}
+        job = _SlideHeatmap(slide, row, contours, region, config, model)
+        level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
+        save_picture(job.paths.raw("_mask.png"), draw_mask(slide, contours, level, params.line_thickness))
+        return job.run()
+
+
+@dataclass(frozen=True)
+class _SlideHeatmap:
+    """One slide while it is drawn; what is costly is computed when first needed."""
+
+    slide: Slide
+    row: HeatmapRow
+    contours: list[Contour]
+    region: Region | None
+    config: HeatmapConfig
+    model: AttentionModel
+
+    def run(self) -> tuple[Result, dict[str, str]]:
+        """Make the files in the order of their cost, so that the cheap ones are there to look at early."""
+        if not len(self.coarse.coords):
+            return Result(self.row.name, "no_patches", "no patch lies in the tissue; use smaller patches"), {}
+        self._save_block_map()
+        for sample in self.config.sample_arguments.samples:
+            if sample.sample:
+                self._save_samples(sample)
+        cells = self._prediction_cells()
+        if self.config.heatmap_arguments.save_orig:
+            self._save(self.paths.original, self.slide.read_level(self._vis_level))
+        fine = self._fine_scores()
+        if fine is None:
+            return Result(
+                self.row.name, "no_heatmap", f"calc_heatmap is false and {self.paths.fine_scores} is missing"
+            ), cells
+        if not len(fine.coords):
+            return Result(self.row.name, "no_patches", "no patch of the fine grid lies in the region"), cells
+        self._save(self.paths.heatmap, self._paint(fine))
+        return Result(self.row.name, "processed"), cells
+
+    @cached_property
+    def paths(self) -> HeatmapPaths:
+        """Where the files go; the group is the label's name."""
+        label = self.row.label
+        group = self.config.class_names.get(int(label), label) if label.isdecimal() else label
+        return HeatmapPaths(self.config, slide_id_of(self.row.name, self.config.data_arguments.slide_ext), group)
+
+    @cached_property
+    def coarse(self) -> Bag:
+        """The patches without overlap, with features."""
+        stored = self.config.data_arguments.features_dir
+        if stored is not None:
+            return self.model.stored_bag(Path(stored), self.paths.slide_id, self._grid_coords(overlap=0))
+        return self.model.bag(self.slide.path, self._grid_coords(overlap=0), self.paths.raw(".h5"))
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """What the model says of the slide."""
+        return self.model.predict(self.coarse.features)
+
+    @property
+    def _vis_level(self) -> int:
+        return resolve_level(self.slide, self.config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
+
+    def _grid_coords(self, overlap: float, region: Region | None = None) -> PatchCoords:
+        """Lay the attention grid: four_pt_hard, padded, with points that move outwards as patches overlap more."""
+        patching = self.config.patching_arguments
+        level = self.slide.check_level(patching.patch_level, name="patching_arguments.patch_level")
+        read_size_px = patching.patch_size * patching.custom_downsample
+        grid = Grid(
+            patch_size_px=read_size_px,
+            step_size_px=max(1, int(read_size_px * (1 - overlap))),
+            downsample_xy=self.slide.level_downsamples[level],
+            slide_size_level0=self.slide.size_level0,
+            contour_fn="four_pt_hard",
+            center_shift=attention_center_shift(overlap) if self.config.heatmap_arguments.use_center_shift else 0,
+            region=region,
+        )
+        return PatchCoords(
+            coords=patch_coords(self.contours, grid),
+            patch_size_px=read_size_px,
+            patch_level=level,
+            downsample_xy=self.slide.level_downsamples[level],
+            custom_downsample=patching.custom_downsample,
+            patch_size_level0=grid.patch_size_level0[0],
+        )
+
+    def _save_block_map(self) -> None:
+        scores = PatchScores(self.coarse.coords, self.prediction.attention)
+        write_scores(self.paths.raw("_blockmap.h5"), scores, self.model.fingerprint)
+        level = self.slide.best_level(HEATMAP_DOWNSAMPLE)
+        size = self.coarse.patches.patch_size_level0
+        shown = to_percentiles(scores.scores) / 100
+        picture = draw_heatmap(self.slide, self.contours, scores.coords, shown, size, level, BLOCKMAP_STYLE)
+        save_picture(self.paths.raw("_blockmap.png"), picture)
+
+    def _save_samples(self, sample: Sample) -> None:
+        chosen, percentiles = sample_patches(
+            self.prediction.attention,
+            sample.k,
+            sample.mode,
+            seed=sample.seed,
+            score_range=(sample.score_start, sample.score_end),
+        )
+        for rank, (index, score) in enumerate(zip(chosen, percentiles, strict=True)):
+            x, y = (int(v) for v in self.coarse.coords[index])
+            path = self.paths.sampled_patch(sample, self.prediction.predicted, rank, (x, y), score)
+            save_picture(path, self.coarse.patches.read_patch(self.slide, (x, y)))
+
+    def _prediction_cells(self) -> dict[str, str]:
+        probabilities = self.prediction.probabilities
+        cells = {"bag_size": str(len(self.coarse.coords))}
+        for rank, label in enumerate(np.argsort(-probabilities, kind="stable")):
+            cells[f"Pred_{rank}"] = self.config.class_names[int(label)]
+            cells[f"p_{rank}"] = str(float(probabilities[label]))
+        return cells
+
+    def _fine_scores(self) -> PatchScores | None:
+        """Return percentiles, or raw scores without ``use_ref_scores``, of the overlapping patches.
+
+        None where they are not to be computed and no earlier run left them.
+        """
+        if not self.config.heatmap_arguments.calc_heatmap:
+            return read_scores(self.paths.fine_scores)
+        patches = self._grid_coords(self.config.patching_arguments.overlap, self.region)
+        made_from = self._fine_fingerprint(patches)
+        kept = read_scores(self.paths.fine_scores, made_from)
+        if kept is not None:
+            return kept
+        scores = PatchScores(patches.coords, np.empty(0, np.float32))
+        if len(patches):
+            features = self.model.features(self.slide.path, patches)
+            attention = self.model.attention(features, self.prediction.predicted)
+            scores = PatchScores(patches.coords, self._ranked(attention))
+        write_scores(self.paths.fine_scores, scores, made_from)
+        return scores
+
+    def _fine_fingerprint(self, patches: PatchCoords) -> str:
+        reference = self.prediction.attention if self.config.heatmap_arguments.use_ref_scores else np.empty(0)
+        return fingerprint(
+            patches=self.model.patches_fingerprint(self.slide.path, patches),
+            model=self.model.fingerprint,
+            predicted=self.prediction.predicted,
+            reference=array_sha256(reference),
+        )
+
+    def _ranked(self, attention: np.ndarray) -> np.ndarray:
+        if not self.config.heatmap_arguments.use_ref_scores:
+            return attention
+        return percentiles_among(attention, self.prediction.attention)
+
+    def _paint(self, fine: PatchScores) -> np.ndarray:
+        show = self.config.heatmap_arguments
+        percentiles = fine.scores if show.use_ref_scores else to_percentiles(fine.scores)
+        style = HeatmapStyle(
+            cmap=show.cmap,
+            alpha=show.alpha,
+            blank_canvas=show.blank_canvas,
+            blur=show.blur,
+            overlap=self.config.patching_arguments.overlap,
+            binarize=show.binarize,
+            binary_thresh=show.binary_thresh,
+        )
+        size = self._grid_coords(0).patch_size_level0
+        return draw_heatmap(
+            self.slide, self.contours, fine.coords, percentiles / 100, size, self._vis_level, style, self.region
+        )
+
+    def _save(self, path: Path, picture: np.ndarray) -> None:
+        """Save a finished picture, made smaller by ``custom_downsample``."""
+        factor = self.config.heatmap_arguments.custom_downsample
+        if factor > 1:
+            size = (max(1, picture.shape[1] // factor), max(1, picture.shape[0] // factor))
+            picture = np.asarray(Image.fromarray(picture).resize(size))
+        save_picture(path, picture)
+
+
+def attention_center_shift(overlap: float) -> float:
+    """Return how far the four tested points lie from a patch's centre, as a part of half the patch.
+
+    Patches that overlap more may reach further over the tissue's edge only if their outer parts are tissue too.
+    """
+    if overlap < 0.25:
+        return 0.375
+    return 0.5 if overlap < 0.95 else 0.625

@@ -1,0 +1,83 @@
+"""``heatmaps/process_lists/<name>.csv``: the slides to draw heatmaps of. Owner of that format.
+
+``slide_id`` is all it must have; ``label``, ``process``, a region ``x1, x2, y1, y2`` in level-0 pixels, the column that
+chooses among several slide folders, and parameters of segmentation may follow. The results table has the same
+rows with what the model said.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from utils.errors import ItemError, UsageError
+from utils.names import check_id
+from utils.tables import read_text_table, write_table
+from wsi_core.grid import Region
+from wsi_core.params import SlideParams, parse_params
+from wsi_core.slide_folder import list_slides
+
+UNLABELLED = "Unspecified"
+REGION_COLUMNS = ("x1", "y1", "x2", "y2")
+
+
+@dataclass(frozen=True)
+class HeatmapRow:
+    """One slide of the list.
+
+    Attributes:
+        name: file name or id, as it stands in the list.
+        cells: the row's cells, by column.
+    """
+
+    name: str
+    cells: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        """The label as it stands in the list, or ``Unspecified``."""
+        return self.cells.get("label", "") or UNLABELLED
+
+    def params(self, defaults: SlideParams) -> SlideParams:
+        """Return the parameters of segmentation; absent or empty cells take ``defaults``."""
+        return parse_params(self.cells, defaults, where=f"heatmap process list, slide {self.name}")
+
+    def region(self) -> Region:
+        """Return the region of interest.
+
+        Raises:
+            ItemError: a corner is missing, is no number, or the region is empty.
+        """
+        try:
+            x1, y1, x2, y2 = (int(float(self.cells.get(column, ""))) for column in REGION_COLUMNS)
+        except ValueError as error:
+            raise ItemError(f"{self.name}: use_roi needs whole numbers in columns x1, x2, y1, y2", "bad_roi") from error
+        if x2 <= x1 or y2 <= y1:
+            raise ItemError(f"{self.name}: empty region x {x1} to {x2}, y {y1} to {y2}", "bad_roi")
+        return Region((x1, y1), (x2, y2))
+
+
+def read_rows(path: Path) -> list[HeatmapRow]:
+    """Read the slides whose ``process`` is not 0.
+
+    Raises:
+        UsageError: no such file, no ``slide_id``, or a name that is none.
+    """
+    table = read_text_table(path, required=("slide_id",), kind="heatmap process list")
+    rows = [HeatmapRow(cells["slide_id"], cells) for cells in table.to_dict("records")]
+    for row in rows:
+        check_id(row.name, where=f"heatmap process list {path}")
+    return [row for row in rows if row.cells.get("process", "1") not in {"0", "0.0"}]
+
+
+def rows_of_folder(folder: Path, slide_ext: str) -> list[HeatmapRow]:
+    """Return a row for every slide of a folder that has the extension."""
+    names = [name for name in list_slides(folder) if name.lower().endswith(slide_ext.lower())]
+    if not names:
+        raise UsageError(f"no {slide_ext} slides in {folder}; set data_arguments.slide_ext")
+    return [HeatmapRow(name, {"slide_id": name}) for name in names]
+
+
+def write_results(path: Path, rows: list[HeatmapRow], predictions: dict[str, dict[str, str]]) -> None:
+    """Write the rows with what is known of each slide by now: ``bag_size, Pred_0, p_0, Pred_1, ...``, atomically."""
+    write_table(pd.DataFrame([{**row.cells, **predictions.get(row.name, {})} for row in rows]).fillna(""), path)
