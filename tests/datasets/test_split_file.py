@@ -1,0 +1,47 @@
+"""The three files of a split."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datasets.split_file import SplitIds, read_split, split_folder_name, split_path, write_split, write_split_files
+from utils.errors import UsageError
+
+LABEL_OF = {"0012": 1, "NA": 0, "1e5": 1, "d": 1}
+SPLIT = SplitIds(["d", "0012"], ["NA"], ["1e5"])
+
+
+def test_the_files_look_as_users_know_them(tmp_path):
+    write_split_files(tmp_path, 3, SPLIT, LABEL_OF, ["normal", "tumor"])
+    assert (tmp_path / "splits_3.csv").read_text() == ",train,val,test\n0,d,NA,1e5\n1,0012,,\n"
+    assert (tmp_path / "splits_3_bool.csv").read_text() == (
+        ",train,val,test\nd,True,False,False\n0012,True,False,False\nNA,False,True,False\n1e5,False,False,True\n"
+    )
+    # the counts stand beside their label, also where val and test lack a class
+    assert (tmp_path / "splits_3_descriptor.csv").read_text() == ",train,val,test\nnormal,0,1,0\ntumor,2,0,1\n"
+
+
+ids = st.lists(st.text("0123456789eENA.-_,\" '", min_size=1).map(str.strip).filter(bool), max_size=6)
+
+
+@given(ids, ids, ids)
+def test_any_ids_survive_a_round_trip(tmp_path_factory, train, val, test):
+    path = split_path(tmp_path_factory.mktemp("split"), 0)
+    write_split(path, SplitIds(train, val, test))
+    assert read_split(path) == SplitIds(train, val, test)
+
+
+def test_extensions_are_taken_off(tmp_path):
+    write_split(tmp_path / "s.csv", SplitIds(["a.svs"], ["b.TIFF"], ["c.1"]))
+    assert read_split(tmp_path / "s.csv") == SplitIds(["a"], ["b"], ["c.1"])
+
+
+def test_a_missing_side_is_named(tmp_path):
+    (tmp_path / "s.csv").write_text(",train,val\n0,a,b\n")
+    with pytest.raises(UsageError, match="no column test"):
+        read_split(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(("label_frac", "percent"), [(0.1, 10), (0.25, 25), (0.29, 29), (0.57, 57), (1.0, 100)])
+def test_the_folder_bears_the_percentage(label_frac, percent):
+    assert split_folder_name("task", label_frac) == f"task_{percent}"
