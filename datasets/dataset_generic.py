@@ -15,7 +15,7 @@ import pandas as pd
 from torch.utils.data import Dataset
 
 from datasets.bags import read_bag, read_bag_and_coords
-from datasets.slide_table import SlideTable, read_slide_table
+from datasets.slide_table import LabelDict, SlideTable, read_slide_table
 from datasets.split_file import SplitIds, count_classes, read_split, write_split
 from datasets.splits import Split, check_split, describe_shared, monte_carlo_splits, patients_on_sides, slides_of_split
 from datasets.tasks import Task
@@ -103,7 +103,7 @@ class Generic_WSI_Classification_Dataset(Generic_Split):
         shuffle: bool = False,
         seed: int = 7,
         print_info: bool = True,
-        label_dict: Mapping[str, int] | None = None,
+        label_dict: LabelDict | None = None,
         filter_dict: Mapping[str, Iterable[str]] | None = None,
         ignore: Iterable[str] = (),
         patient_strat: bool = False,

@@ -16,6 +16,7 @@ from utils.names import check_id, slide_id_of
 from utils.tables import read_text_table, write_table
 
 KIND = "dataset CSV"
+LabelDict = Mapping[str, int] | Mapping[int, int]  # label texts; whole numbers are meant as text too
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SlideTable:
 
 def read_slide_table(
     path: str | Path,
-    label_dict: Mapping[str, int],
+    label_dict: LabelDict,
     *,
     label_col: str = "label",
     filter_dict: Mapping[str, Iterable[str]] | None = None,
@@ -85,7 +86,7 @@ def write_slide_table(path: str | Path, slides: pd.DataFrame) -> None:
     write_table(slides[[*first, *(c for c in slides.columns if c not in first)]], path)
 
 
-def _names_of_classes(label_dict: Mapping[str, int]) -> tuple[str, ...]:
+def _names_of_classes(label_dict: LabelDict) -> tuple[str, ...]:
     classes = sorted(set(label_dict.values()))
     if not classes or classes != list(range(len(classes))):
         raise UsageError(f"label_dict must map labels to 0, 1, … without gaps; it is {dict(label_dict)}")
@@ -115,7 +116,7 @@ def _filtered(table: pd.DataFrame, filter_dict: Mapping[str, Iterable[str]], ign
     return table[keep].reset_index(drop=True)
 
 
-def _classes_of(labels: pd.Series, label_dict: Mapping[str, int], path: str | Path) -> np.ndarray:
+def _classes_of(labels: pd.Series, label_dict: LabelDict, path: str | Path) -> np.ndarray:
     class_of = {str(text): number for text, number in label_dict.items()}
     unknown = labels[~labels.isin(list(class_of))].value_counts()
     if len(unknown):

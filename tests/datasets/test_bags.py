@@ -69,7 +69,17 @@ class Surprise:
 
 
 def test_a_pt_file_cannot_run_code(tmp_path, capsys):
-    write_pt(tmp_path, "bad", Surprise())
+    (tmp_path / "pt_files").mkdir()
+    torch.save(Surprise(), tmp_path / "pt_files" / "bad.pt")
     with pytest.raises(ItemError, match=r"bad\.pt"):
         read_bag(tmp_path, "bad")
     assert "code" not in capsys.readouterr().out
+
+
+def test_a_torn_h5_file_is_named_by_the_check_and_by_reading(tmp_path):
+    (tmp_path / "h5_files").mkdir()
+    (tmp_path / "h5_files" / "torn.h5").write_bytes(b"\x89HDF\r\n")
+    with pytest.raises(UsageError, match=r"not readable, 1: torn .*torn\.h5"):
+        check_bags(tmp_path, ["torn"])
+    with pytest.raises(ItemError, match=r"torn\.h5: no features to read"):
+        read_bag(tmp_path, "torn")

@@ -1,6 +1,8 @@
 """The datasets that users import."""
 
 import logging
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,8 +128,16 @@ def test_classes_list_slides_and_patients(csv_path):
     assert dataset[19] == ("s19", 1)
 
 
-def test_iterating_over_a_dataset_ends(csv_path):
-    assert len(list(Generic_WSI_Classification_Dataset(csv_path=csv_path, label_dict=LABELS))) == 20
+def test_indexing_past_the_end_stops_a_loop(csv_path):
+    dataset = Generic_WSI_Classification_Dataset(csv_path=csv_path, label_dict=LABELS)
+    with pytest.raises(IndexError):
+        dataset[20]
+
+
+def test_cohorts_and_splits_travel_to_worker_processes(tmp_path, csv_path):
+    dataset = mil_dataset(tmp_path, csv_path)
+    for original in (dataset, *sides(tmp_path, dataset, ["s00"], ["s02"], [])):
+        assert pickle.loads(pickle.dumps(original)).slide_ids == original.slide_ids
 
 
 def test_shuffling_is_by_seed_and_loses_nothing(csv_path):
@@ -143,4 +153,4 @@ def test_a_task_opens_with_its_own_table_and_features(tmp_path, monkeypatch):
     (tmp_path / "root" / "tumor_subtyping_resnet_features").mkdir(parents=True)
     dataset = open_task(find_task("task_2_tumor_subtyping"), "root", seed=4)
     assert (dataset.num_classes, dataset.seed, dataset.patient_strat) == (3, 4, True)
-    assert dataset.data_dir.name == "tumor_subtyping_resnet_features"
+    assert Path(dataset.data_dir or "").name == "tumor_subtyping_resnet_features"

@@ -1,7 +1,7 @@
 """The dataset CSV: ids stay text, labels become classes, what is wrong is named."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.slide_table import read_slide_table, write_slide_table
@@ -81,6 +81,7 @@ def test_classes_must_count_from_zero(tmp_path, label_dict):
         read_slide_table(write_cohort(tmp_path / "c.csv"), label_dict)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text("0123456789eE.+-NAnaif_, \"'", min_size=1).map(str.strip).filter(bool), unique=True, min_size=1)
 )

@@ -1,7 +1,7 @@
 """The three files of a split."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.split_file import SplitIds, read_split, split_folder_name, split_path, write_split, write_split_files
@@ -24,6 +24,7 @@ def test_the_files_look_as_users_know_them(tmp_path):
 ids = st.lists(st.text("0123456789eENA.-_,\" '", min_size=1).map(str.strip).filter(bool), max_size=6)
 
 
+@settings(deadline=None)
 @given(ids, ids, ids)
 def test_any_ids_survive_a_round_trip(tmp_path_factory, train, val, test):
     path = split_path(tmp_path_factory.mktemp("split"), 0)

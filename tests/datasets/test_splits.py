@@ -24,7 +24,7 @@ def draw(units, n_val, n_test, seed=1, n_splits=3, **options):
     return list(monte_carlo_splits(units, n_val=n_val, n_test=n_test, n_splits=n_splits, seed=seed, **options))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_patient_is_ever_on_two_sides_and_none_is_lost(data):
     cases = data.draw(st.lists(st.integers(0, 12), min_size=1, max_size=40))
