@@ -5,14 +5,20 @@ import functools
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from utils.errors import EXIT_WRONG_USE, UsageError
 from utils.logging import set_up_logging
 
-Main = Callable[[Sequence[str] | None], int]
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 EXIT_CODES = "exit codes: 0 done, 1 some items failed (named at the end), 2 wrong use"
+
+
+class Main(Protocol):
+    """A script's ``main``: takes the command line, or reads it from the process, and returns the exit code."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -29,7 +35,7 @@ def new_parser(description: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, epilog=EXIT_CODES, formatter_class=_Help)
 
 
-def program(main: Main) -> Main:
+def program(main: Callable[[Sequence[str] | None], int]) -> Main:
     """Wrap a script's ``main(argv)``: set up messages and turn a UsageError into one line and exit code 2."""
 
     @functools.wraps(main)

@@ -1,0 +1,136 @@
+"""``s_<i>_checkpoint.pt``: trained parameters as a plain dictionary of tensors. Owner of that format.
+
+Files of the original load too: those saved from several GPUs (``.module.``), with a stateful instance loss
+(``instance_loss_fn.*``), and those of earlier releases (``attention_net.2.*``; one classifier a class in multi-class MIL).
+"""
+
+import pickle
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models.builder import ModelSettings, build_model
+from models.model_clam import SIZES
+from utils.atomic import atomic_path
+from utils.errors import UsageError, one_line
+
+State = dict[str, torch.Tensor]
+
+
+def save_checkpoint(path: Path, model: nn.Module) -> None:
+    """Write the model's parameters on the CPU, atomically."""
+    state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+    with atomic_path(path) as part:
+        torch.save(state, part)
+
+
+def read_checkpoint(path: Path) -> State:
+    """Read parameters and bring their names to today's.
+
+    Raises:
+        UsageError: no such file, or no dictionary of tensors.
+    """
+    if not path.is_file():
+        raise UsageError(f"no checkpoint {path}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise UsageError(f"checkpoint {path} is damaged or holds more than tensors: {one_line(error)[:200]}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UsageError(f"checkpoint {path} is no dictionary of tensors")
+    return _todays_names(state)
+
+
+def _todays_names(state: State) -> State:
+    renamed = {
+        re.sub(r"^(\w+)\.module\.", r"\1.", name): tensor
+        for name, tensor in state.items()
+        if not name.startswith("instance_loss_fn")
+    }
+    if any(name.startswith("attention_net.2.") for name in renamed):
+        # before drop-out had a layer of its own, the attention was the third layer
+        renamed = {re.sub(r"^attention_net\.2\.", "attention_net.3.", name): t for name, t in renamed.items()}
+    return _stacked_mil(renamed)
+
+
+def _stacked_mil(state: State) -> State:
+    """Join the one-row classifiers of multi-class MIL, which has no attention, into one layer."""
+    if "fc.0.weight" not in state or "classifiers.0.weight" not in state:
+        return state
+    numbers = range(sum(re.fullmatch(r"classifiers\.\d+\.weight", name) is not None for name in state))
+    kept = {name: tensor for name, tensor in state.items() if not name.startswith("classifiers.")}
+    for part in ("weight", "bias"):
+        kept[f"classifiers.{part}"] = torch.cat([state[f"classifiers.{number}.{part}"] for number in numbers])
+    return kept
+
+
+def settings_of(state: State) -> ModelSettings:
+    """Infer from the names and shapes what model a state belongs to.
+
+    Raises:
+        UsageError: it belongs to none of the models here.
+    """
+    if "attention_net.0.weight" in state:
+        return _clam_settings(state)
+    if "classifier.3.weight" in state:
+        return ModelSettings("mil", state["classifier.0.weight"].shape[1], state["classifier.3.weight"].shape[0])
+    if "fc.0.weight" in state and "classifiers.weight" in state:
+        return ModelSettings("mil", state["fc.0.weight"].shape[1], state["classifiers.weight"].shape[0])
+    raise UsageError(f"no model here has the parameters {', '.join(list(state)[:4])}, ...")
+
+
+def _clam_settings(state: State) -> ModelSettings:
+    gate = "attention_net.3.attention_a.0.weight" in state
+    hidden = state[f"attention_net.3.{'attention_a' if gate else 'module'}.0.weight"].shape[0]
+    many = "classifiers.0.weight" in state
+    n_classes = sum(re.fullmatch(r"instance_classifiers\.\d+\.weight", name) is not None for name in state)
+    if not n_classes:
+        raise UsageError("the checkpoint has no instance classifiers, so it is no CLAM model")
+    return ModelSettings(
+        "clam_mb" if many else "clam_sb",
+        embed_dim=state["attention_net.0.weight"].shape[1],
+        n_classes=n_classes,
+        model_size=next((name for name, (_, width) in SIZES.items() if width == hidden), f"{hidden} wide"),
+        gate=gate,
+    )
+
+
+def load_model(
+    path: Path,
+    *,
+    model_type: str | None = None,
+    model_size: str | None = None,
+    n_classes: int | None = None,
+    embed_dim: int | None = None,
+    drop_out: float = 0.25,
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """Build the model that a checkpoint belongs to, in evaluation mode.
+
+    Args:
+        path: the checkpoint.
+        model_type, model_size, n_classes, embed_dim: what the user expects; None takes the checkpoint's.
+        drop_out: the rate of training, without effect on a trained model.
+        device: where it computes.
+
+    Raises:
+        UsageError: the file cannot be read, or differs from what is expected; names both.
+    """
+    state = read_checkpoint(path)
+    settings = settings_of(state)
+    expected = {"model_type": model_type, "model_size": model_size, "n_classes": n_classes, "embed_dim": embed_dim}
+    if settings.model_type == "mil":
+        expected.pop("model_size")  # the baseline has one size
+    for name, value in expected.items():
+        found = getattr(settings, name)
+        if value is not None and value != found:
+            raise UsageError(f"checkpoint {path}: {name} is {found}, not {value}")
+    model = build_model(replace(settings, drop_out=drop_out))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UsageError(f"checkpoint {path} does not fit {settings.model_type}: {one_line(error)}") from error
+    return model.to(device).eval()

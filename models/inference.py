@@ -1,0 +1,44 @@
+"""Ask a trained model about one bag: the one path that evaluation and heatmaps share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class BagPrediction:
+    """The answer for a bag of N instances and C classes.
+
+    Attributes:
+        probabilities: float32 (C,).
+        predicted: the most probable class.
+        attention: raw scores of the instances, float32 (1, N) for one branch or (C, N) for a branch a class.
+    """
+
+    probabilities: np.ndarray
+    predicted: int
+    attention: np.ndarray
+
+    @property
+    def predicted_attention(self) -> np.ndarray:
+        """Raw scores (N,) of the predicted class's branch, or of the only one."""
+        return attention_of_class(self.attention, self.predicted)
+
+
+def attention_of_class(attention: np.ndarray, label: int) -> np.ndarray:
+    """Return the branch (N,) of a class, or the only one."""
+    return attention[label if len(attention) > 1 else 0]
+
+
+@torch.inference_mode()
+def bag_prediction(model: nn.Module, features: torch.Tensor) -> BagPrediction:
+    """Run a model in evaluation mode on the features (N, D) of a bag."""
+    device = next(model.parameters()).device
+    output = model(features.to(device))
+    return BagPrediction(
+        probabilities=output.probabilities[0].cpu().numpy(),
+        predicted=int(output.predicted),
+        attention=output.attention.cpu().numpy(),
+    )

@@ -1,0 +1,164 @@
+"""CLAM: gated attention with instance clustering (Lu et al. 2021, Nature Biomedical Engineering 5, 555-570).
+
+The names of parameters and the order in which they are made are those of published checkpoints: one seed gives
+one initialisation.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from models.attention import Attn_Net, Attn_Net_Gated
+from models.bag_output import BagOutput
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+# size -> (embedding of an instance, hidden layer of the attention)
+SIZES = {"small": (512, 256), "big": (512, 384)}
+
+
+class _Clam(nn.Module):
+    """What the two variants share: embedding, attention, instance clustering.
+
+    Args:
+        gate: use gated attention.
+        size_arg: ``small`` or ``big``.
+        dropout: rate after the embedding; above 0 the attention drops out too, at its own rate.
+        k_sample: instances taken as evidence for and against a class.
+        n_classes: number of classes.
+        instance_loss_fn: loss of (2K, 2) logits against (2K,) targets.
+        subtyping: classes exclude each other, so the top instances of other classes are evidence against them.
+        embed_dim: length of a feature.
+    """
+
+    def __init__(
+        self,
+        gate: bool = True,
+        size_arg: str = "small",
+        dropout: float = 0.0,
+        k_sample: int = 8,
+        n_classes: int = 2,
+        instance_loss_fn: Loss | None = None,
+        subtyping: bool = False,
+        embed_dim: int = 1024,
+    ) -> None:
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.n_classes = n_classes
+        self.k_sample = k_sample
+        self.subtyping = subtyping
+        self.instance_loss_fn = instance_loss_fn or nn.CrossEntropyLoss()
+        width, hidden = SIZES[size_arg]
+        attention = (Attn_Net_Gated if gate else Attn_Net)(width, hidden, dropout > 0, self._n_branches())
+        self.attention_net = nn.Sequential(nn.Linear(embed_dim, width), nn.ReLU(), nn.Dropout(dropout), attention)
+        self.classifiers = self._bag_classifiers(width)
+        self.instance_classifiers = nn.ModuleList([nn.Linear(width, 2) for _ in range(n_classes)])
+
+    def _n_branches(self) -> int:
+        raise NotImplementedError
+
+    def _bag_classifiers(self, width: int) -> nn.Module:
+        raise NotImplementedError
+
+    def _bag_logits(self, bag: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def forward(
+        self,
+        h: torch.Tensor,
+        label: torch.Tensor | None = None,
+        instance_eval: bool = False,
+        return_features: bool = False,
+        attention_only: bool = False,
+    ) -> BagOutput | torch.Tensor:
+        """Classify one bag.
+
+        Args:
+            h: (N, embed_dim) features of its instances.
+            label: (1,) class of the bag, for ``instance_eval``.
+            instance_eval: also cluster instances and return their loss.
+            return_features: also return the bag's embedding, (1, 512) or (C, 512).
+            attention_only: return the raw attention (branches, N) and nothing else.
+        """
+        scores, h = self.attention_net(h)  # (N, branches), (N, width)
+        raw = scores.T  # (branches, N)
+        if attention_only:
+            return raw
+        weights = raw.softmax(dim=1)
+        extras = self._cluster(weights, h, label) if instance_eval and label is not None else {}
+        bag = weights @ h  # (branches, width)
+        logits = self._bag_logits(bag)
+        if return_features:
+            extras["features"] = bag
+        return BagOutput(logits, logits.softmax(dim=1), logits.topk(1, dim=1)[1], raw, extras)
+
+    def _cluster(self, weights: torch.Tensor, h: torch.Tensor, label: torch.Tensor) -> dict[str, object]:
+        """Return the mean instance loss, and targets and predictions of the instances looked at."""
+        total = h.new_zeros(())
+        targets: list[torch.Tensor] = []
+        predictions: list[torch.Tensor] = []
+        k = evidence_size(len(h), self.k_sample)
+        for number, classifier in enumerate(self.instance_classifiers):
+            branch = weights[number if len(weights) > 1 else 0]
+            in_class = number == int(label)
+            if k == 0 or not (in_class or self.subtyping):
+                continue
+            chosen, target = self._evidence(branch, k, in_class)
+            logits = classifier(h[chosen])
+            total = total + self.instance_loss_fn(logits, target)
+            targets.append(target)
+            predictions.append(logits.argmax(dim=1))
+        if self.subtyping:
+            total = total / self.n_classes
+        return {"instance_loss": total, "inst_labels": _joined(targets), "inst_preds": _joined(predictions)}
+
+    @staticmethod
+    def _evidence(branch: torch.Tensor, k: int, in_class: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Choose instances (K or 2K,) and say what they are: 1 evidence for the class, 0 against it."""
+        top = branch.topk(k)[1]
+        if not in_class:
+            return top, top.new_zeros(k)
+        bottom = (-branch).topk(k)[1]
+        return torch.cat([top, bottom]), torch.cat([top.new_ones(k), top.new_zeros(k)])
+
+
+class CLAM_SB(_Clam):
+    """CLAM with a single attention branch."""
+
+    def _n_branches(self) -> int:
+        return 1
+
+    def _bag_classifiers(self, width: int) -> nn.Module:
+        return nn.Linear(width, self.n_classes)
+
+    def _bag_logits(self, bag: torch.Tensor) -> torch.Tensor:
+        return self.classifiers(bag)
+
+
+class CLAM_MB(_Clam):
+    """CLAM with an attention branch and a one-number classifier for each class."""
+
+    def _n_branches(self) -> int:
+        return self.n_classes
+
+    def _bag_classifiers(self, width: int) -> nn.Module:
+        return nn.ModuleList([nn.Linear(width, 1) for _ in range(self.n_classes)])
+
+    def _bag_logits(self, bag: torch.Tensor) -> torch.Tensor:
+        columns = [classifier(bag[number]) for number, classifier in enumerate(self.classifiers)]  # type: ignore[arg-type]
+        return torch.stack(columns, dim=1)  # (1, C)
+
+
+def evidence_size(n_instances: int, k_sample: int) -> int:
+    """Return how many instances serve as evidence on either side; 0 where a bag has but one.
+
+    A bag smaller than ``k_sample`` gives half of its instances to each side.
+    """
+    if n_instances < 2:
+        return 0
+    return k_sample if n_instances >= k_sample else max(1, n_instances // 2)
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.long)

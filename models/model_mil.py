@@ -1,0 +1,70 @@
+"""The max-pooling baseline: each instance is classified, the most convincing one speaks for the bag."""
+
+import torch
+from torch import nn
+
+from models.bag_output import BagOutput
+
+WIDTH = 512
+
+
+class MIL_fc(nn.Module):
+    """Two classes: the instance with the largest probability of class 1 decides.
+
+    Args:
+        size_arg: ``small``; the baseline has one size.
+        dropout: rate after the embedding.
+        n_classes: 2.
+        embed_dim: length of a feature.
+    """
+
+    def __init__(
+        self, size_arg: str = "small", dropout: float = 0.0, n_classes: int = 2, embed_dim: int = 1024
+    ) -> None:
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.n_classes = n_classes
+        self.classifier = nn.Sequential(
+            nn.Linear(embed_dim, WIDTH), nn.ReLU(), nn.Dropout(dropout), nn.Linear(WIDTH, n_classes)
+        )
+
+    def forward(self, h: torch.Tensor, return_features: bool = False) -> BagOutput:
+        """Classify one bag (N, embed_dim); the instances' scores are their probabilities of class 1, (1, N)."""
+        logits = self.classifier(h)  # (N, 2)
+        scores = logits.softmax(dim=1)[:, 1]
+        top = scores.topk(1)[1]
+        chosen = logits[top]
+        extras = {"features": self.classifier[:3](h)[top]} if return_features else {}
+        return BagOutput(chosen, chosen.softmax(dim=1), chosen.topk(1, dim=1)[1], scores[None], extras)
+
+
+class MIL_fc_mc(nn.Module):
+    """More classes: the instance and class of the largest probability of all decide.
+
+    Args: as for ``MIL_fc``, with any number of classes.
+    """
+
+    def __init__(
+        self, size_arg: str = "small", dropout: float = 0.0, n_classes: int = 3, embed_dim: int = 1024
+    ) -> None:
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.n_classes = n_classes
+        self.fc = nn.Sequential(nn.Linear(embed_dim, WIDTH), nn.ReLU(), nn.Dropout(dropout))
+        self.classifiers = nn.Linear(WIDTH, n_classes)
+
+    def forward(self, h: torch.Tensor, return_features: bool = False) -> BagOutput:
+        """Classify one bag (N, embed_dim); the instances' scores are their probabilities of each class, (C, N)."""
+        embedded = self.fc(h)
+        logits = self.classifiers(embedded)  # (N, C)
+        probabilities = logits.softmax(dim=1)
+        place = int(probabilities.argmax())
+        top, predicted = divmod(place, self.n_classes)
+        extras = {"features": embedded[top : top + 1]} if return_features else {}
+        return BagOutput(
+            logits[top : top + 1],
+            probabilities[top : top + 1],
+            torch.tensor([[predicted]], device=h.device),
+            probabilities.T,
+            extras,
+        )
