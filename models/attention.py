@@ -1,4 +1,7 @@
-"""Attention over the patches of a slide (Ilse, Tomczak, Welling 2018, "Attention-based deep multiple instance learning")."""
+"""Attention over the patches of a slide.
+
+Ilse, Tomczak, Welling 2018, "Attention-based deep multiple instance learning".
+"""
 
 import torch
 from torch import nn

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from torch import nn
 
 from models.losses import build_loss
-from models.model_clam import CLAM_MB, CLAM_SB
+from models.model_clam import CLAM_MB, CLAM_SB, SIZES
 from models.model_mil import MIL_fc, MIL_fc_mc
+from utils.lookup import require_choice
 
 MODEL_TYPES = ("clam_sb", "clam_mb", "mil")
-MODEL_SIZES = ("small", "big")
+MODEL_SIZES = tuple(SIZES)
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,16 @@ class ModelSettings:
 
 
 def build_model(settings: ModelSettings) -> nn.Module:
-    """Return an untrained model; its parameters are drawn from torch's global generator."""
+    """Return an untrained model; its parameters are drawn from torch's global generator.
+
+    Raises:
+        UsageError: unknown model type, size or loss.
+    """
+    require_choice(settings.model_type, list(MODEL_TYPES), kind="model type")
     if settings.model_type == "mil":
         mil = MIL_fc if settings.n_classes == 2 else MIL_fc_mc
         return mil(dropout=settings.drop_out, n_classes=settings.n_classes, embed_dim=settings.embed_dim)
+    require_choice(settings.model_size, list(MODEL_SIZES), kind="model size")
     clam = CLAM_SB if settings.model_type == "clam_sb" else CLAM_MB
     return clam(
         gate=settings.gate,

@@ -1,7 +1,8 @@
 """``s_<i>_checkpoint.pt``: trained parameters as a plain dictionary of tensors. Owner of that format.
 
 Files of the original load too: those saved from several GPUs (``.module.``), with a stateful instance loss
-(``instance_loss_fn.*``), and those of earlier releases (``attention_net.2.*``; one classifier a class in multi-class MIL).
+(``instance_loss_fn.*``), and those of earlier releases (``attention_net.2.*``; in multi-class MIL one classifier for
+each class).
 """
 
 import pickle

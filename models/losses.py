@@ -9,6 +9,10 @@ import math
 import torch
 from torch import nn
 
+from utils.lookup import require_choice
+
+LOSSES = ("ce", "svm")
+
 LARGE_RATIO = 1000.0  # scores whose exponentials differ by this factor are as good as hard
 
 
@@ -16,8 +20,8 @@ class SmoothTop1SVM(nn.Module):
     """Multi-class SVM whose maximum is smoothed with a temperature.
 
     For scores s, target y and margins m_j = alpha for j != y, else 0:
-    smooth = tau * log sum_j exp((m_j + s_j) / tau) - s_y, hard = max_j (m_j + s_j) - s_y. The hard loss is taken for rows
-    whose two largest scores differ by at least tau * ln 1000. It has no state, so checkpoints do not depend on it.
+    smooth = tau * log sum_j exp((m_j + s_j) / tau) - s_y, hard = max_j (m_j + s_j) - s_y. The hard loss is taken for
+    rows whose two largest scores differ by at least tau * ln 1000. It has no state, so checkpoints do not depend on it.
 
     Args:
         n_classes: number of classes; the scores' second dimension.
@@ -46,5 +50,6 @@ class SmoothTop1SVM(nn.Module):
 
 
 def build_loss(name: str, n_classes: int) -> nn.Module:
-    """Return the loss ``ce`` or ``svm`` for a number of classes."""
+    """Return the loss ``ce`` or ``svm`` for a number of classes, or raise a UsageError."""
+    require_choice(name, list(LOSSES), kind="loss")
     return SmoothTop1SVM(n_classes) if name == "svm" else nn.CrossEntropyLoss()

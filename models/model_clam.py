@@ -5,12 +5,14 @@ one initialisation.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import nn
 
 from models.attention import Attn_Net, Attn_Net_Gated
 from models.bag_output import BagOutput
+from models.instance_clustering import choose_evidence, evidence_size
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -50,8 +52,13 @@ class _Clam(nn.Module):
         self.subtyping = subtyping
         self.instance_loss_fn = instance_loss_fn or nn.CrossEntropyLoss()
         width, hidden = SIZES[size_arg]
-        attention = (Attn_Net_Gated if gate else Attn_Net)(width, hidden, dropout > 0, self._n_branches())
-        self.attention_net = nn.Sequential(nn.Linear(embed_dim, width), nn.ReLU(), nn.Dropout(dropout), attention)
+        attention = Attn_Net_Gated if gate else Attn_Net
+        self.attention_net = nn.Sequential(
+            nn.Linear(embed_dim, width),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            attention(width, hidden, dropout > 0, self._n_branches()),
+        )
         self.classifiers = self._bag_classifiers(width)
         self.instance_classifiers = nn.ModuleList([nn.Linear(width, 2) for _ in range(n_classes)])
 
@@ -93,18 +100,17 @@ class _Clam(nn.Module):
             extras["features"] = bag
         return BagOutput(logits, logits.softmax(dim=1), logits.topk(1, dim=1)[1], raw, extras)
 
-    def _cluster(self, weights: torch.Tensor, h: torch.Tensor, label: torch.Tensor) -> dict[str, object]:
-        """Return the mean instance loss, and targets and predictions of the instances looked at."""
+    def _cluster(self, weights: torch.Tensor, h: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the instance loss, and pseudo-labels and predictions of the instances looked at."""
         total = h.new_zeros(())
         targets: list[torch.Tensor] = []
         predictions: list[torch.Tensor] = []
         k = evidence_size(len(h), self.k_sample)
         for number, classifier in enumerate(self.instance_classifiers):
-            branch = weights[number if len(weights) > 1 else 0]
             in_class = number == int(label)
             if k == 0 or not (in_class or self.subtyping):
                 continue
-            chosen, target = self._evidence(branch, k, in_class)
+            chosen, target = choose_evidence(weights[number if len(weights) > 1 else 0], k, in_class)
             logits = classifier(h[chosen])
             total = total + self.instance_loss_fn(logits, target)
             targets.append(target)
@@ -112,15 +118,6 @@ class _Clam(nn.Module):
         if self.subtyping:
             total = total / self.n_classes
         return {"instance_loss": total, "inst_labels": _joined(targets), "inst_preds": _joined(predictions)}
-
-    @staticmethod
-    def _evidence(branch: torch.Tensor, k: int, in_class: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Choose instances (K or 2K,) and say what they are: 1 evidence for the class, 0 against it."""
-        top = branch.topk(k)[1]
-        if not in_class:
-            return top, top.new_zeros(k)
-        bottom = (-branch).topk(k)[1]
-        return torch.cat([top, bottom]), torch.cat([top.new_ones(k), top.new_zeros(k)])
 
 
 class CLAM_SB(_Clam):
@@ -146,18 +143,8 @@ class CLAM_MB(_Clam):
         return nn.ModuleList([nn.Linear(width, 1) for _ in range(self.n_classes)])
 
     def _bag_logits(self, bag: torch.Tensor) -> torch.Tensor:
-        columns = [classifier(bag[number]) for number, classifier in enumerate(self.classifiers)]  # type: ignore[arg-type]
-        return torch.stack(columns, dim=1)  # (1, C)
-
-
-def evidence_size(n_instances: int, k_sample: int) -> int:
-    """Return how many instances serve as evidence on either side; 0 where a bag has but one.
-
-    A bag smaller than ``k_sample`` gives half of its instances to each side.
-    """
-    if n_instances < 2:
-        return 0
-    return k_sample if n_instances >= k_sample else max(1, n_instances // 2)
+        one_per_class = cast(nn.ModuleList, self.classifiers)
+        return torch.stack([classifier(row) for classifier, row in zip(one_per_class, bag, strict=True)], dim=1)
 
 
 def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
