@@ -29,9 +29,9 @@ class ModelSettings:
         gate: gated attention (CLAM).
     """
 
-    model_type: str
-    embed_dim: int
-    n_classes: int
+    model_type: str = "clam_sb"
+    embed_dim: int = 1024
+    n_classes: int = 2
     model_size: str = "small"
     drop_out: float = 0.25
     subtyping: bool = False

@@ -1,11 +1,11 @@
 """One pass over bags, training or not: the same figures for every model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from models.bag_output import BagOutput
 from models.losses import build_loss
@@ -114,7 +114,7 @@ class PassFigures:
 
 def run_pass(
     model: nn.Module,
-    loader: DataLoader,
+    loader: Iterable[tuple[torch.Tensor, torch.Tensor]],
     n_classes: int,
     device: torch.device,
     objective: Objective,

@@ -20,7 +20,8 @@ TESTING_PART = 0.1
 
 def training_loader(split: Generic_Split, device: torch.device, *, weighted: bool) -> DataLoader:
     """Return bags in random order; ``weighted`` draws with replacement so that all classes come equally often."""
-    sampler: Sampler = WeightedRandomSampler(class_weights(split).tolist(), len(split)) if weighted else RandomSampler(split)  # fmt: skip
+    weights = class_weights(split).tolist() if weighted else []
+    sampler: Sampler = WeightedRandomSampler(weights, len(split)) if weighted else RandomSampler(split)
     return _loader(split, sampler, device)
 
 

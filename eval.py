@@ -1,0 +1,54 @@
+"""Evaluate a trained run on labelled slides."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from utils.cli import new_parser, positive_int, program
+
+DESCRIPTION = """\
+Predict slides with the checkpoints of a run of main.py and say how good the predictions are.
+
+Writes eval_results/EVAL_<SAVE_EXP_CODE>/: fold_<i>.csv with the class and the probabilities of each slide, and
+summary.csv.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this program's command line."""
+    parser = new_parser(DESCRIPTION)
+    add = parser.add_argument
+    add("--task", required=True, metavar="NAME", help="task_1_tumor_vs_normal or task_2_tumor_subtyping")
+    add("--data_root_dir", required=True, metavar="DIR", help="folder that holds the task's feature folder")
+    add("--models_exp_code", required=True, metavar="NAME", help="folder of the run, <EXP_CODE>_s<SEED>")
+    add("--save_exp_code", metavar="NAME", help="name of the results (default: MODELS_EXP_CODE)")
+    add("--results_dir", default="./results", metavar="DIR", help="where runs are")
+    add("--splits_dir", metavar="DIR", help="folder of splits (default: the run's own)")
+    add("--split", choices=("train", "val", "test", "all"), default="test", help="which slides")
+    add(
+        "--model_type",
+        choices=("clam_sb", "clam_mb", "mil"),
+        help="what the checkpoints must be (default: what they are)",
+    )
+    add("--model_size", choices=("small", "big"), help="what the checkpoints must be (default: what they are)")
+    add("--embed_dim", type=positive_int, help="numbers in a feature (default: as the checkpoints are)")
+    add("--drop_out", type=float, default=0.25, help="the rate of training; no effect on a trained model")
+    add("--k", type=positive_int, default=10, help="number of folds")
+    add("--k_start", type=int, default=-1, help="first fold; -1: 0")
+    add("--k_end", type=int, default=-1, help="fold to stop before; -1: K")
+    add("--fold", type=int, default=-1, help="the one fold to evaluate; -1: all")
+    add("--micro_average", action="store_true", help="AUC over (slide, class) pairs, with more than two classes")
+    return parser
+
+
+@program
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    args = build_parser().parse_args(argv)
+    from stages.evaluation import EvaluationConfig, evaluate
+
+    return evaluate(EvaluationConfig(**vars(args)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Train attention-based multiple-instance learning on the splits of a task."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from utils.cli import new_parser, positive_int, program
+
+DESCRIPTION = """\
+Train a model on each split of a task.
+
+Reads DATA_ROOT_DIR/<the task's feature folder>, dataset_csv/ and splits/. Writes RESULTS_DIR/<EXP_CODE>_s<SEED>/: a
+checkpoint, test predictions and the split for each fold, and summary.csv. See the curves with tensorboard --logdir=.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this program's command line."""
+    parser = new_parser(DESCRIPTION)
+    data = parser.add_argument_group("data").add_argument
+    data("--task", required=True, metavar="NAME", help="task_1_tumor_vs_normal or task_2_tumor_subtyping")
+    data("--data_root_dir", required=True, metavar="DIR", help="folder that holds the task's feature folder")
+    data("--embed_dim", type=positive_int, help="numbers in a feature (default: as the features are)")
+    data("--split_dir", metavar="NAME|DIR", help="splits, in splits/ (default: <TASK>_<100 x LABEL_FRAC>)")
+    data("--label_frac", type=float, default=1.0, help="part of the training patients that the splits kept, 0-1")
+    data("--k", type=positive_int, default=10, help="number of folds")
+    data("--k_start", type=int, default=-1, help="first fold; -1: 0")
+    data("--k_end", type=int, default=-1, help="fold to stop before; -1: K")
+
+    model = parser.add_argument_group("model").add_argument
+    model(
+        "--model_type",
+        choices=("clam_sb", "clam_mb", "mil"),
+        default="clam_sb",
+        help="one attention branch, one for each class, or max pooling",
+    )
+    model("--model_size", choices=("small", "big"), default="small", help="width of the attention, 256 or 384")
+    model("--drop_out", type=float, default=0.25, help="rate after the embedding; above 0 the attention drops out 0.25")
+    model("--no_inst_cluster", action="store_true", help="no instance clustering")
+    model("--inst_loss", choices=("svm", "ce"), default="ce", help="loss of instance clustering")
+    model("--subtyping", action="store_true", help="the classes exclude each other; task 2 implies it")
+    model("--bag_weight", type=float, default=0.7, help="weight of the bag loss against clustering, 0-1")
+    model("--B", type=positive_int, default=8, help="patches that clustering takes on either side")
+
+    training = parser.add_argument_group("training").add_argument
+    training("--max_epochs", type=positive_int, default=200, help="epochs at most")
+    training("--lr", type=float, default=1e-4, help="learning rate")
+    training("--reg", type=float, default=1e-5, help="weight decay")
+    training("--opt", choices=("adam", "sgd"), default="adam", help="optimiser")
+    training("--bag_loss", choices=("svm", "ce"), default="ce", help="loss of bags")
+    training("--weighted_sample", action="store_true", help="draw slides so that all classes come equally often")
+    training(
+        "--early_stopping",
+        action="store_true",
+        help="stop when the validation loss has not improved for 20 epochs, after epoch 50",
+    )
+    training("--seed", type=int, default=1, help="of everything random; the same seed gives the same curve")
+    training("--testing", action="store_true", help="try the run out on a tenth of the slides")
+
+    out = parser.add_argument_group("output").add_argument
+    out("--exp_code", required=True, metavar="NAME", help="name of the run")
+    out("--results_dir", default="./results", metavar="DIR", help="where runs go")
+    out("--log_data", action="store_true", help="write tensorboard logs")
+    return parser
+
+
+@program
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    args = build_parser().parse_args(argv)
+    from models.builder import ModelSettings
+    from stages.fold import TrainingSettings
+    from stages.training import TrainingConfig, train
+
+    model = ModelSettings(
+        model_type=args.model_type,
+        model_size=args.model_size,
+        drop_out=args.drop_out,
+        k_sample=args.B,
+        inst_loss=args.inst_loss,
+    )
+    training = TrainingSettings(
+        model=model,
+        max_epochs=args.max_epochs,
+        lr=args.lr,
+        reg=args.reg,
+        opt=args.opt,
+        bag_loss=args.bag_loss,
+        bag_weight=args.bag_weight,
+        clustering=not args.no_inst_cluster,
+        weighted_sample=args.weighted_sample,
+        early_stopping=args.early_stopping,
+        testing=args.testing,
+        seed=args.seed,
+    )
+    return train(
+        TrainingConfig(
+            task=args.task,
+            data_root_dir=args.data_root_dir,
+            exp_code=args.exp_code,
+            training=training,
+            results_dir=args.results_dir,
+            split_dir=args.split_dir,
+            label_frac=args.label_frac,
+            k=args.k,
+            k_start=args.k_start,
+            k_end=args.k_end,
+            embed_dim=args.embed_dim,
+            subtyping=args.subtyping,
+            log_data=args.log_data,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""A trained run and labelled slides in, predictions and figures out: what ``eval.py`` does."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from datasets.bags import check_bags
+from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_task
+from datasets.tasks import find_task
+from models.checkpoint import load_model
+from stages.epoch import Objective, PassFigures, run_pass
+from stages.loaders import ordered_loader
+from stages.run_files import (
+    checkpoint_path,
+    fold_range,
+    table_text,
+    write_predictions,
+    write_settings,
+    write_summary,
+)
+from stages.training import open_splits
+from utils.device import pick_device
+from utils.errors import EXIT_DONE, UsageError
+from utils.lookup import require_folder
+from utils.names import check_id
+
+logger = logging.getLogger(__name__)
+
+EVAL_RESULTS = Path("eval_results")
+SPLIT_CHOICES = ("train", "val", "test", "all")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """One run of the stage.
+
+    Attributes:
+        task: name of a task.
+        data_root_dir: folder that holds the task's feature folder.
+        models_exp_code: folder of the trained run, below ``results_dir``.
+        save_exp_code: name of the results; None: ``models_exp_code``.
+        results_dir: where runs are.
+        splits_dir: folder of splits; None: the run's own.
+        split: ``train``, ``val``, ``test``, or ``all`` slides of the table.
+        model_type, model_size, embed_dim: what the checkpoints are expected to be; None takes what they are.
+        drop_out: the rate of training, without effect on trained models.
+        k, k_start, k_end, fold: folds from ``k_start`` up to but without ``k_end``, or the one ``fold``.
+        micro_average: AUC over (slide, class) pairs instead of the mean over classes (more than two classes).
+    """
+
+    task: str
+    data_root_dir: str
+    models_exp_code: str
+    save_exp_code: str | None = None
+    results_dir: str = "./results"
+    splits_dir: str | None = None
+    split: str = "test"
+    model_type: str | None = None
+    model_size: str | None = None
+    embed_dim: int | None = None
+    drop_out: float = 0.25
+    k: int = 10
+    k_start: int = -1
+    k_end: int = -1
+    fold: int = -1
+    micro_average: bool = False
+
+    @property
+    def folds(self) -> range:
+        """The folds to evaluate."""
+        if self.fold != -1:
+            return range(self.fold, self.fold + 1)
+        return fold_range(self.k, self.k_start, self.k_end)
+
+
+def evaluate(config: EvaluationConfig) -> int:
+    """Run the stage and return the exit code.
+
+    Raises:
+        UsageError: the run, the task, its features or its splits are wrong; nothing has been written then.
+    """
+    code = check_id(config.save_exp_code or config.models_exp_code, where="--save_exp_code")
+    run = require_folder(Path(config.results_dir) / config.models_exp_code, flag="--models_exp_code")
+    task = find_task(config.task)
+    dataset = open_task(task, config.data_root_dir)
+    sets = _slides_to_evaluate(dataset, config, run)
+    device = pick_device()
+    models = {fold: _load(checkpoint_path(run, fold), task.n_classes, config, device) for fold in config.folds}
+    _check_features(task.features_dir(config.data_root_dir), sets, models)
+    folder = EVAL_RESULTS / f"EVAL_{code}"
+    write_settings(folder / f"eval_experiment_{code}.txt", vars(config))
+    rows = []
+    for fold, slides in sets.items():
+        figures = _figures(models[fold], slides, task.n_classes, device)
+        write_predictions(folder / f"fold_{fold}.csv", slides.slide_ids, figures)
+        area = figures.auc(f"fold {fold}, {config.split}", micro=config.micro_average)
+        rows.append({"folds": fold, "test_auc": area, "test_acc": 1 - figures.error})
+    path, table = write_summary(folder, rows, config.folds, config.k)
+    print(table_text(table))
+    logger.info("summary: %s", path)
+    return EXIT_DONE
+
+
+def _slides_to_evaluate(dataset: Generic_MIL_Dataset, config: EvaluationConfig, run: Path) -> dict[int, Generic_Split]:
+    """Return the slides of each fold."""
+    if config.split == "all":
+        logger.warning("--split all includes the slides that the models were trained on")
+        return dict.fromkeys(config.folds, dataset)
+    folder = require_folder(config.splits_dir, flag="--splits_dir") if config.splits_dir else run
+    side = SPLIT_CHOICES.index(config.split)
+    sets = {fold: sides[side] for fold, sides in open_splits(dataset, folder, config.folds).items()}
+    empty = [str(fold) for fold, slides in sets.items() if not len(slides)]
+    if empty:
+        raise UsageError(f"{folder}: no {config.split} slides in fold {', '.join(empty)}; choose another --split")
+    return sets
+
+
+def _load(path: Path, n_classes: int, config: EvaluationConfig, device: torch.device) -> nn.Module:
+    return load_model(
+        path,
+        model_type=config.model_type,
+        model_size=config.model_size,
+        n_classes=n_classes,
+        embed_dim=config.embed_dim,
+        drop_out=config.drop_out,
+        device=device,
+    )
+
+
+def _check_features(features_dir: Path, sets: dict[int, Generic_Split], models: dict[int, nn.Module]) -> None:
+    """Refuse slides without features, and features of another length than the models were trained on."""
+    slide_ids = list(dict.fromkeys(slide_id for slides in sets.values() for slide_id in slides.slide_ids))
+    found = check_bags(features_dir, slide_ids)
+    for fold, model in models.items():
+        if model.embed_dim != found:
+            raise UsageError(
+                f"fold {fold} was trained on features of length {model.embed_dim}, {features_dir} has {found}"
+            )
+
+
+def _figures(model: nn.Module, slides: Generic_Split, n_classes: int, device: torch.device) -> PassFigures:
+    objective = Objective.of(model, "ce", n_classes, bag_weight=1.0, clustering=False)
+    return run_pass(model, tqdm(ordered_loader(slides, device), unit="slide"), n_classes, device, objective)

@@ -1,0 +1,148 @@
+"""Features and splits in, trained models out: what ``main.py`` does.
+
+Everything that can be wrong with the data of any fold is found before the first fold starts.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from datasets.bags import check_bags
+from datasets.dataset_generic import Generic_MIL_Dataset, open_task
+from datasets.split_file import SplitIds, split_folder_name, split_path, write_split
+from datasets.tasks import Task, find_task
+from models.builder import ModelSettings
+from stages.fold import FoldResult, Sides, TrainingSettings, train_fold
+from stages.run_files import (
+    checkpoint_path,
+    fold_range,
+    log_folder,
+    run_folder,
+    table_text,
+    write_fold_results,
+    write_settings,
+    write_summary,
+)
+from utils.device import pick_device
+from utils.errors import EXIT_DONE, UsageError
+from utils.lookup import find_input
+from utils.names import check_id
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One run of the stage.
+
+    Attributes:
+        task: name of a task.
+        data_root_dir: folder that holds the task's feature folder.
+        exp_code: name of the run.
+        results_dir: where runs go.
+        split_dir: name or path of the folder of splits; None: the task's, by ``label_frac``.
+        label_frac: part of the training patients that the splits kept.
+        k, k_start, k_end: folds from ``k_start`` up to but without ``k_end``, of ``k``; -1: the first, the last.
+        embed_dim: length of a feature; None: as the features are.
+        subtyping: classes exclude each other; the task may imply it.
+        log_data: write tensorboard logs.
+        training: how to train; its model's ``embed_dim``, ``n_classes`` and ``subtyping`` are filled in here.
+    """
+
+    task: str
+    data_root_dir: str
+    exp_code: str
+    training: TrainingSettings
+    results_dir: str = "./results"
+    split_dir: str | None = None
+    label_frac: float = 1.0
+    k: int = 10
+    k_start: int = -1
+    k_end: int = -1
+    embed_dim: int | None = None
+    subtyping: bool = False
+    log_data: bool = False
+
+    @property
+    def folds(self) -> range:
+        """The folds to train."""
+        return fold_range(self.k, self.k_start, self.k_end)
+
+
+def train(config: TrainingConfig) -> int:
+    """Run the stage and return the exit code.
+
+    Raises:
+        UsageError: task, features or splits are wrong; names what, before anything is trained or written.
+    """
+    check_id(config.exp_code, where="--exp_code")
+    task = find_task(config.task)
+    dataset = open_task(task, config.data_root_dir, seed=config.training.seed)
+    splits = open_splits(dataset, _split_folder(config, task), config.folds)
+    embed_dim = check_bags(task.features_dir(config.data_root_dir), slides_of(splits), config.embed_dim)
+    settings = replace(config.training, model=_model_settings(config, task, embed_dim))
+    folder = run_folder(config.results_dir, config.exp_code, settings.seed)
+    write_settings(folder / f"experiment_{config.exp_code}.txt", {**vars(config), "training": settings})
+    _run_folds(splits, settings, folder, config)
+    return EXIT_DONE
+
+
+def _model_settings(config: TrainingConfig, task: Task, embed_dim: int) -> ModelSettings:
+    if task.subtyping and not config.subtyping:
+        logger.info("%s is a subtyping task: --subtyping is implied", task.name)
+    return replace(
+        config.training.model,
+        embed_dim=embed_dim,
+        n_classes=task.n_classes,
+        subtyping=config.subtyping or task.subtyping,
+    )
+
+
+def _split_folder(config: TrainingConfig, task: Task) -> Path:
+    name = config.split_dir or split_folder_name(task.name, config.label_frac)
+    own = Path("splits") / name
+    return own if own.is_dir() and not Path(name).is_dir() else find_input(name, beside="splits", kind="split folder")
+
+
+def open_splits(dataset: Generic_MIL_Dataset, folder: Path, folds: range) -> dict[int, Sides]:
+    """Return the three sides of every fold.
+
+    Raises:
+        UsageError: there is no fold, or a split file is missing or does not fit the dataset CSV.
+    """
+    if not folds:
+        raise UsageError(f"no fold from --k_start {folds.start} to --k_end {folds.stop}")
+    logger.info("splits: %s, folds %d to %d", folder, folds.start, folds.stop - 1)
+    return {fold: dataset.return_splits(from_id=False, csv_path=split_path(folder, fold)) for fold in folds}
+
+
+def slides_of(splits: dict[int, Sides]) -> list[str]:
+    """Return every slide of every side once, in order."""
+    return list(dict.fromkeys(slide for sides in splits.values() for side in sides for slide in side.slide_ids))
+
+
+def _run_folds(splits: dict[int, Sides], settings: TrainingSettings, folder: Path, config: TrainingConfig) -> None:
+    device = pick_device()
+    rows: list[dict[str, float]] = []
+    for fold, sides in splits.items():
+        write_split(folder / f"splits_{fold}.csv", SplitIds(*(side.slide_ids for side in sides)))
+        logs = log_folder(folder, fold) if config.log_data else None
+        result = train_fold(sides, settings, fold, checkpoint_path(folder, fold), logs, device)
+        write_fold_results(folder, fold, result.test_split.slide_ids, result.test)
+        rows.append(_summary_row(fold, result))
+        # after every fold: a run that is stopped keeps the figures of what it did
+        path, table = write_summary(folder, rows, config.folds, config.k)
+    print(table_text(table))
+    logger.info("summary: %s", path)
+
+
+def _summary_row(fold: int, result: FoldResult) -> dict[str, float]:
+    row = {
+        "folds": fold,
+        "test_auc": result.test_auc,
+        "val_auc": result.val_auc,
+        "test_acc": 1 - result.test.error,
+        "val_acc": 1 - result.val.error,
+    }
+    logger.info("fold %d: %s", fold, ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "folds"))
+    return row
