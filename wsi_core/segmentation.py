@@ -62,12 +62,12 @@ def find_tissue(image: np.ndarray, downsample_xy: tuple[float, float], params: S
     unit_px = int(AREA_UNIT_PX**2 / (downsample_xy[0] * downsample_xy[1]))
     areas = np.array([cv2.contourArea(outline) for outline in outlines])
     contours: list[Contour] = []
-    for index in np.flatnonzero(parents == -1):
+    for index in np.flatnonzero(parents == -1).tolist():
         holes = np.flatnonzero(parents == index)
         if areas[index] - areas[holes].sum() <= params.a_t * unit_px:
             continue
         largest = holes[np.argsort(-areas[holes], kind="stable")][: params.max_n_holes]
-        kept = largest[areas[largest] > params.a_h * unit_px]
+        kept = largest[areas[largest] > params.a_h * unit_px].tolist()
         contours.append(
             Contour(
                 scaled(outlines[index].reshape(-1, 2), downsample_xy),

@@ -1,0 +1,112 @@
+"""Patches of many slides, read in other processes: the one place where slides are read for encoding.
+
+A worker opens a slide itself and keeps it open while its batches last, so nothing that is open crosses a process
+boundary (spawn works), and one pool of workers serves a whole run: the next slides are read while one is encoded.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from utils.errors import ItemError, one_line
+from wsi_core.coords_file import PatchCoords
+from wsi_core.patch_reading import read_patch
+from wsi_core.slide import Slide
+
+Prepare = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class SlidePatches:
+    """A slide and the patches to read of it."""
+
+    slide_path: Path
+    patches: PatchCoords
+
+
+@dataclass(frozen=True)
+class PatchBatch:
+    """Some consecutive patches of one slide.
+
+    Attributes:
+        slide_number: the slide's place in the run.
+        is_last: whether the slide has no more.
+        prepared: the patches, stacked; empty where they could not be read.
+        error: why not, in one line.
+    """
+
+    slide_number: int
+    is_last: bool
+    prepared: torch.Tensor
+    error: str = ""
+
+
+class PatchBatches(Dataset):
+    """The batches of a run, slide by slide; one item is one batch.
+
+    Args:
+        slides: what to read.
+        batch_size: patches in a batch; the last of a slide may be smaller.
+        prepare: uint8 RGB (H, W, 3) of a patch → array of one shape for all.
+    """
+
+    def __init__(self, slides: Sequence[SlidePatches], batch_size: int, prepare: Prepare) -> None:
+        self._slides = list(slides)
+        self._prepare = prepare
+        self._batch_size = batch_size
+        self._starts = [
+            (number, start) for number, job in enumerate(slides) for start in range(0, len(job.patches), batch_size)
+        ]
+        self._open: tuple[int, Slide] | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_open": None}
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, index: int) -> PatchBatch:
+        """Read a batch; what goes wrong is told in it, so that it costs this slide only."""
+        number, start = self._starts[index]
+        job = self._slides[number]
+        corners = job.patches.coords[start : start + self._batch_size]
+        is_last = start + len(corners) == len(job.patches)
+        try:
+            slide = self._slide(number)
+            images = [self._prepare(read_patch(slide, job.patches, (int(x), int(y)))) for x, y in corners]
+        except ItemError as error:  # after a read error OpenSlide refuses this handle for good
+            self._close()
+            return PatchBatch(number, is_last, torch.empty(0), one_line(error))
+        return PatchBatch(number, is_last, torch.from_numpy(np.stack(images)))
+
+    def _slide(self, number: int) -> Slide:
+        if self._open is None or self._open[0] != number:
+            self._close()
+            self._open = (number, Slide(self._slides[number].slide_path))
+        return self._open[1]
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+
+def batch_loader(batches: PatchBatches, num_workers: int, context: str | None = None) -> DataLoader:
+    """Return the batches in order, read ahead by worker processes.
+
+    Args:
+        batches: what to read.
+        num_workers: processes; 0 reads in this one.
+        context: how they start (``fork``, ``spawn``, ...); None: as is usual on the platform.
+    """
+    return DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=min(num_workers, len(batches)),
+        multiprocessing_context=context if num_workers and len(batches) else None,
+        pin_memory=torch.cuda.is_available(),
+    )

@@ -1,0 +1,90 @@
+"""Encode patches: batches read by worker processes in, features of one slide after the other out."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from datasets.patches import PatchBatch, PatchBatches, SlidePatches, batch_loader
+from models.encoders.encoder import Encoder
+from utils.errors import ItemError
+from wsi_core.coords_file import PatchCoords
+
+MAX_WORKERS = 8
+
+
+def default_workers() -> int:
+    """Return the number of worker processes: one for each processor this process may use, up to 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MAX_WORKERS, usable)
+
+
+class SlideEncoder:
+    """Encodes slides one after the other while worker processes read ahead.
+
+    Args:
+        slides: the slides of the run, in order, each with at least one patch.
+        encoder: turns patches into features.
+        batch_size: patches encoded at once.
+        num_workers: processes that read; 0 reads in this one.
+        context: how they start; None: as is usual on the platform.
+    """
+
+    def __init__(
+        self,
+        slides: Sequence[SlidePatches],
+        encoder: Encoder,
+        batch_size: int,
+        num_workers: int | None = None,
+        context: str | None = None,
+    ) -> None:
+        workers = default_workers() if num_workers is None else num_workers
+        batches = PatchBatches(slides, batch_size, encoder.prepare)
+        self._slides = slides
+        self._encoder = encoder
+        self._batches: Iterator[PatchBatch] = iter(batch_loader(batches, workers, context))
+        self._next_slide = 0
+
+    def next_slide(self) -> np.ndarray:
+        """Return the features, float32 (N, D), of the next slide's patches.
+
+        Raises:
+            ItemError: the slide could not be read; calling again goes on with the one after it.
+        """
+        patches = self._slides[self._next_slide].patches
+        self._next_slide += 1
+        features = np.empty((len(patches), self._encoder.dim), np.float32)
+        done, error = 0, ""
+        with tqdm(total=len(patches), unit="patch", leave=False, dynamic_ncols=True) as bar:
+            for batch in self._batches:
+                error = error or batch.error
+                if not error:
+                    encoded = self._encoder.encode(batch.prepared).numpy()
+                    features[done : done + len(encoded)] = encoded
+                    done += len(encoded)
+                    bar.update(len(encoded))
+                if batch.is_last:
+                    break
+        if error:
+            raise ItemError(error, "failed_read")
+        return features
+
+
+def encode_patches(slide_path: Path, patches: PatchCoords, encoder: Encoder, batch_size: int) -> np.ndarray:
+    """Encode the patches of one slide.
+
+    Args:
+        slide_path: the slide.
+        patches: at least one.
+        encoder: turns patches into features.
+        batch_size: patches encoded at once.
+
+    Returns:
+        float32 (N, D).
+
+    Raises:
+        ItemError: the slide cannot be read.
+    """
+    return SlideEncoder([SlidePatches(slide_path, patches)], encoder, batch_size).next_slide()

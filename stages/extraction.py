@@ -1,0 +1,157 @@
+"""Slides and patch coordinates in, features out: what ``extract_features_fp.py`` does."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets.bags import h5_path
+from datasets.features_file import Features, is_complete, provenance, read_provenance, write_features
+from datasets.patches import SlidePatches
+from models.encoders.build import build_encoder
+from models.encoders.encoder import Encoder
+from stages.encoding import SlideEncoder
+from stages.runner import Result, run_each, summarise
+from utils.device import pick_device
+from utils.errors import ItemError, UsageError, one_line
+from utils.lookup import require_folder
+from utils.names import check_id, slide_id_of
+from utils.tables import read_text_table
+from wsi_core.coords_file import read_coords
+from wsi_core.process_list import EMPTY_STATUSES
+from wsi_core.slide_folder import find_slide
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExtractionConfig:
+    """One run of the stage.
+
+    Attributes:
+        data_h5_dir: the folder that holds ``patches/``.
+        data_slide_dir: folder of slides.
+        csv_path: table with a ``slide_id`` column, such as the process list.
+        feat_dir: where features go.
+        batch_size: patches encoded at once.
+        slide_ext: extension of slides named without one.
+        model_name: the encoder.
+        encoder_ckpt: its local weights.
+        target_patch_size: short side in pixels that patches are resized to; -1: as they are; None: the encoder's.
+        num_workers: processes that read slides; None: one for each processor.
+        auto_skip: leave slides alone whose features are complete.
+    """
+
+    data_h5_dir: str
+    data_slide_dir: str
+    csv_path: str
+    feat_dir: str
+    batch_size: int = 256
+    slide_ext: str = ".svs"
+    model_name: str = "resnet50_trunc"
+    encoder_ckpt: str | None = None
+    target_patch_size: int | None = None
+    num_workers: int | None = None
+    auto_skip: bool = True
+
+
+def extract_features(config: ExtractionConfig) -> int:
+    """Run the stage and return the exit code.
+
+    Raises:
+        UsageError: a folder, the table or the encoder is wrong, or the feature folder holds features of another
+            encoder; nothing has been written then.
+    """
+    slides = _listed_slides(config)
+    encoder = build_encoder(
+        config.model_name,
+        checkpoint=config.encoder_ckpt,
+        target_patch_size=config.target_patch_size,
+        device=pick_device(),
+    )
+    if config.auto_skip:
+        _refuse_other_encoders(list(slides), encoder, Path(config.feat_dir))
+    settled, jobs = _plan(slides, encoder, config)
+    for result in settled:
+        if result.failed:
+            logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
+    start_s = time.monotonic()
+    results = _encode_all(jobs, encoder, config)
+    _report_speed(jobs, time.monotonic() - start_s)
+    return summarise([*settled, *results])
+
+
+def _listed_slides(config: ExtractionConfig) -> dict[str, str]:
+    """Return the status cell of every slide id of the table; empty where the table has no such column."""
+    require_folder(config.data_h5_dir, flag="--data_h5_dir")
+    require_folder(Path(config.data_h5_dir) / "patches", flag="--data_h5_dir")
+    require_folder(config.data_slide_dir, flag="--data_slide_dir")
+    table = read_text_table(config.csv_path, required=("slide_id",), kind="table of slides")
+    names = [check_id(name, where=f"table of slides {config.csv_path}") for name in table["slide_id"]]
+    if not names:
+        raise UsageError(f"table of slides {config.csv_path}: no slides in it")
+    statuses = table["status"] if "status" in table else [""] * len(names)
+    return {slide_id_of(name, config.slide_ext): status for name, status in zip(names, statuses, strict=True)}
+
+
+def _refuse_other_encoders(slide_ids: list[str], encoder: Encoder, feat_dir: Path) -> None:
+    for slide_id in slide_ids:
+        made = read_provenance(h5_path(feat_dir, slide_id))
+        here = {
+            "encoder": encoder.name,
+            "weights_sha256": encoder.weights_sha256,
+            "target_patch_size": str(encoder.target_patch_size_px),
+        }
+        for name, value in here.items():
+            if name in made and made[name] != value:
+                raise UsageError(
+                    f"{feat_dir} holds features of {made.get('encoder')} ({slide_id}: {name} {made[name] or 'none'}), "
+                    f"now {encoder.name} ({name} {value or 'none'}): "
+                    "take another --feat_dir, or make all again with --no_auto_skip"
+                )
+
+
+def _plan(
+    slides: dict[str, str], encoder: Encoder, config: ExtractionConfig
+) -> tuple[list[Result], dict[str, SlidePatches]]:
+    """Tell what needs no encoding and why, and what does."""
+    settled: list[Result] = []
+    jobs: dict[str, SlidePatches] = {}
+    for slide_id, status in slides.items():
+        try:
+            job = _job(slide_id, config)
+        except ItemError as error:
+            no_need = error.status == "no_coords" and status in EMPTY_STATUSES
+            settled.append(Result(slide_id, status if no_need else error.status, one_line(error), failed=not no_need))
+            continue
+        if config.auto_skip and is_complete(Path(config.feat_dir), slide_id, job.patches.coords, encoder.dim):
+            settled.append(Result(slide_id, "already_exist"))
+        elif not len(job.patches):
+            settled.append(Result(slide_id, "no_patches"))
+        else:
+            jobs[slide_id] = job
+    return settled, jobs
+
+
+def _job(slide_id: str, config: ExtractionConfig) -> SlidePatches:
+    patches = read_coords(Path(config.data_h5_dir) / "patches" / f"{slide_id}.h5")
+    return SlidePatches(find_slide(Path(config.data_slide_dir), slide_id, config.slide_ext), patches)
+
+
+def _encode_all(jobs: dict[str, SlidePatches], encoder: Encoder, config: ExtractionConfig) -> list[Result]:
+    slides = SlideEncoder(list(jobs.values()), encoder, config.batch_size, config.num_workers)
+
+    def work(slide_id: str) -> Result:
+        patches = jobs[slide_id].patches
+        made_from = provenance(encoder.name, encoder.weights_sha256, encoder.target_patch_size_px, patches)
+        features = Features(slides.next_slide(), patches.coords, made_from)
+        write_features(Path(config.feat_dir), slide_id, features)
+        return Result(slide_id, "processed")
+
+    return run_each(list(jobs), work)
+
+
+def _report_speed(jobs: dict[str, SlidePatches], seconds: float) -> None:
+    n_patches = sum(len(job.patches) for job in jobs.values())
+    if n_patches:
+        logger.info("%d patches in %.0f s, %.0f patches/s", n_patches, seconds, n_patches / max(seconds, 1e-9))
