@@ -1,6 +1,6 @@
 """From patches of one slide to attention: features, prediction and scores, each computed once and kept.
 
-A kept file is used again only when it was made from the same slide, patches, encoder and model.
+A kept file is used again only when it was made from the same slide, patches and encoder.
 """
 
 from dataclasses import dataclass
@@ -9,38 +9,51 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from models.checkpoint import bag_prediction, load_model
-from models.encoders.build import Encoder, build_encoder
 
+from datasets.bags import h5_path
+from datasets.features_file import (
+    Features,
+    provenance,
+    read_features_h5,
+    read_provenance,
+    write_features_h5,
+    write_features_pt,
+)
+from models.checkpoint import load_model
+from models.encoders.build import build_encoder
+from models.encoders.encoder import Encoder
+from models.inference import BagPrediction, attention_of_class, bag_prediction
 from stages.encoding import encode_patches
 from stages.heatmap_config import HeatmapConfig
-from utils.errors import UsageError
+from utils.errors import ItemError, UsageError
 from utils.fingerprint import array_sha256, file_sha256, fingerprint
 from wsi_core.coords_file import PatchCoords
 
+FINGERPRINT = "fingerprint"
+
 
 @dataclass(frozen=True)
-class Prediction:
-    """What the model says of a bag: class probabilities (C,) and the attention (N,) of the predicted class, raw."""
+class Bag:
+    """The patches of a slide with their features, float32 (N, D)."""
 
-    probabilities: np.ndarray
-    attention: np.ndarray
+    patches: PatchCoords
+    features: np.ndarray
 
     @property
-    def predicted(self) -> int:
-        """The most probable class."""
-        return int(self.probabilities.argmax())
+    def coords(self) -> np.ndarray:
+        """Level-0 corners (N, 2)."""
+        return self.patches.coords
 
 
 class AttentionModel:
-    """The trained model and its encoder, loaded when first needed.
+    """The trained model, and its encoder, which is built when first needed.
 
     Args:
         config: the configuration of the experiment.
         device: where to compute.
 
     Raises:
-        UsageError: the checkpoint or the encoder's weights are missing or do not fit.
+        UsageError: the checkpoint is missing or does not fit the configuration.
     """
 
     def __init__(self, config: HeatmapConfig, device: torch.device) -> None:
@@ -51,22 +64,32 @@ class AttentionModel:
             Path(settings.ckpt_path),
             model_type=settings.model_type,
             model_size=settings.model_size,
-            drop_out=settings.drop_out,
             n_classes=config.exp_arguments.n_classes,
             embed_dim=settings.embed_dim,
+            drop_out=settings.drop_out,
             device=device,
         )
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The patch encoder."""
+        """The patch encoder.
+
+        Raises:
+            UsageError: its weights cannot be had, or its features have another length than the model was trained on.
+        """
         settings = self._config.encoder_arguments
-        return build_encoder(
+        encoder = build_encoder(
             settings.model_name,
             checkpoint=settings.encoder_ckpt,
             target_patch_size=settings.target_img_size,
             device=self._device,
         )
+        if encoder.dim != self._model.embed_dim:
+            raise UsageError(
+                f"encoder {encoder.name} makes {encoder.dim} numbers, but {self._config.model_arguments.ckpt_path} "
+                f"was trained on {self._model.embed_dim}; set encoder_arguments.model_name to the encoder of training"
+            )
+        return encoder
 
     @cached_property
     def fingerprint(self) -> str:
@@ -74,28 +97,52 @@ class AttentionModel:
         settings = self._config.model_arguments
         return fingerprint(checkpoint=file_sha256(settings.ckpt_path), model_type=settings.model_type)
 
-    def check_encoder(self) -> None:
-        """Refuse an encoder whose features have another length than the model was trained on.
+    def bag(self, slide_path: Path, patches: PatchCoords, cache: Path) -> Bag:
+        """Return patches with their features, as kept in ``cache`` (h5, and pt beside it) or encoded now."""
+        made_from = self.patches_fingerprint(slide_path, patches)
+        if read_provenance(cache).get(FINGERPRINT) == made_from:
+            return Bag(patches, read_features_h5(cache).features)
+        features = self.features(slide_path, patches)
+        encoder = self.encoder
+        made = provenance(encoder.name, encoder.weights_sha256, encoder.target_patch_size_px, patches)
+        write_features_h5(cache, Features(features, patches.coords, {**made, FINGERPRINT: made_from}))
+        write_features_pt(cache.with_suffix(".pt"), features)
+        return Bag(patches, features)
+
+    def stored_bag(self, feat_dir: Path, slide_id: str, grid: PatchCoords) -> Bag:
+        """Return what feature extraction left of a slide.
+
+        Args:
+            feat_dir: the feature folder.
+            slide_id: the slide.
+            grid: says how large patches are where the file does not.
 
         Raises:
-            UsageError: names both.
+            ItemError: there are none, or they were made by another encoder or have another length than the model's.
         """
-        if self.encoder.dim != self._model.embed_dim:
-            raise UsageError(
-                f"{self._config.encoder_arguments.model_name} makes features of length {self.encoder.dim}, but "
-                f"{self._config.model_arguments.ckpt_path} was trained on {self._model.embed_dim}"
-            )
+        path = h5_path(feat_dir, slide_id)
+        stored = read_features_h5(path)
+        encoder_name = self._config.encoder_arguments.model_name
+        made_by = stored.made_from.get("encoder", encoder_name)
+        if made_by != encoder_name:
+            raise ItemError(f"{path} was made by {made_by}, encoder_arguments.model_name is {encoder_name}")
+        if stored.features.shape[1] != self._model.embed_dim:
+            raise ItemError(f"{path} has {stored.features.shape[1]} numbers, the model takes {self._model.embed_dim}")
+        return Bag(_patches_of(stored, grid), stored.features)
 
     def features(self, slide_path: Path, patches: PatchCoords) -> np.ndarray:
         """Encode patches; float32 (N, D)."""
+        if not len(patches):
+            return np.empty((0, self.encoder.dim), np.float32)
         return encode_patches(slide_path, patches, self.encoder, self._config.exp_arguments.batch_size)
 
-    def predict(self, features: np.ndarray) -> Prediction:
+    def predict(self, features: np.ndarray) -> BagPrediction:
         """Run the model on a bag (N, D)."""
-        result = bag_prediction(self._model, torch.from_numpy(features))
-        rows = result.attention
-        attention = rows[result.predicted if len(rows) > 1 else 0]
-        return Prediction(np.asarray(result.probabilities), np.asarray(attention))
+        return bag_prediction(self._model, torch.from_numpy(features))
+
+    def attention(self, features: np.ndarray, label: int) -> np.ndarray:
+        """Return raw attention (N,) of patches (N, D) in the branch of a class, or in the only one."""
+        return attention_of_class(self.predict(features).attention, label)
 
     def patches_fingerprint(self, slide_path: Path, patches: PatchCoords) -> str:
         """Changes with the slide file, the patches and the encoder."""
@@ -106,3 +153,18 @@ class AttentionModel:
             read=[patches.patch_size_px, patches.patch_level, patches.custom_downsample],
             encoder=self.encoder.fingerprint,
         )
+
+
+def _patches_of(stored: Features, grid: PatchCoords) -> PatchCoords:
+    """Return the patches of stored features; what their file does not say is taken from ``grid``."""
+
+    def number(name: str, default: int) -> int:
+        return int(stored.made_from.get(name, default))
+
+    return PatchCoords(
+        coords=stored.coords,
+        patch_size_px=number("patch_size", grid.patch_size_px),
+        patch_level=number("patch_level", grid.patch_level),
+        custom_downsample=number("custom_downsample", grid.custom_downsample),
+        patch_size_level0=number("patch_size_level0", grid.patch_size_level0),
+    )

@@ -49,6 +49,8 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     defaults = read_preset(find_preset(preset)) if preset else HEATMAP_PARAMS
     params = {name: row.params(defaults) for name, row in rows.items()}
     model = AttentionModel(config, pick_device())
+    if config.heatmap_arguments.calc_heatmap or config.data_arguments.features_dir is None:
+        _ = model.encoder  # what is wrong with it shows before anything is written
     write_config(config_copy(config), config)
 
     predictions: dict[str, dict[str, str]] = {}

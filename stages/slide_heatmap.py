@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.attention import AttentionModel, Bag, Prediction
+from models.inference import BagPrediction
+from stages.attention import AttentionModel, Bag
 from stages.heatmap_config import HeatmapConfig, Sample
 from stages.heatmap_paths import HeatmapPaths
 from stages.runner import Result
@@ -27,6 +28,7 @@ from wsi_core.grid import Grid, Region, patch_coords
 from wsi_core.heatmap import HEATMAP_DOWNSAMPLE, HeatmapStyle, draw_heatmap
 from wsi_core.heatmap_list import HeatmapRow
 from wsi_core.params import SlideParams
+from wsi_core.patch_reading import read_patch
 from wsi_core.patch_sampling import sample_patches
 from wsi_core.percentiles import percentiles_among, to_percentiles
 from wsi_core.segmentation import resolve_level, segment_slide
@@ -115,7 +117,7 @@ class _SlideHeatmap:
         return self.model.bag(self.slide.path, self._grid_coords(overlap=0), self.paths.raw(".h5"))
 
     @cached_property
-    def prediction(self) -> Prediction:
+    def prediction(self) -> BagPrediction:
         """What the model says of the slide."""
         return self.model.predict(self.coarse.features)
 
@@ -147,7 +149,7 @@ class _SlideHeatmap:
         )
 
     def _save_block_map(self) -> None:
-        scores = PatchScores(self.coarse.coords, self.prediction.attention)
+        scores = PatchScores(self.coarse.coords, self.prediction.predicted_attention)
         write_scores(self.paths.raw("_blockmap.h5"), scores, self.model.fingerprint)
         level = self.slide.best_level(HEATMAP_DOWNSAMPLE)
         size = self.coarse.patches.patch_size_level0
@@ -157,7 +159,7 @@ class _SlideHeatmap:
 
     def _save_samples(self, sample: Sample) -> None:
         chosen, percentiles = sample_patches(
-            self.prediction.attention,
+            self.prediction.predicted_attention,
             sample.k,
             sample.mode,
             seed=sample.seed,
@@ -166,7 +168,7 @@ class _SlideHeatmap:
         for rank, (index, score) in enumerate(zip(chosen, percentiles, strict=True)):
             x, y = (int(v) for v in self.coarse.coords[index])
             path = self.paths.sampled_patch(sample, self.prediction.predicted, rank, (x, y), score)
-            save_picture(path, self.coarse.patches.read_patch(self.slide, (x, y)))
+            save_picture(path, read_patch(self.slide, self.coarse.patches, (x, y)))
 
     def _prediction_cells(self) -> dict[str, str]:
         probabilities = self.prediction.probabilities
@@ -197,7 +199,7 @@ class _SlideHeatmap:
         return scores
 
     def _fine_fingerprint(self, patches: PatchCoords) -> str:
-        reference = self.prediction.attention if self.config.heatmap_arguments.use_ref_scores else np.empty(0)
+        reference = self.prediction.predicted_attention if self.config.heatmap_arguments.use_ref_scores else np.empty(0)
         return fingerprint(
             patches=self.model.patches_fingerprint(self.slide.path, patches),
             model=self.model.fingerprint,
@@ -208,7 +210,7 @@ class _SlideHeatmap:
     def _ranked(self, attention: np.ndarray) -> np.ndarray:
         if not self.config.heatmap_arguments.use_ref_scores:
             return attention
-        return percentiles_among(attention, self.prediction.attention)
+        return percentiles_among(attention, self.prediction.predicted_attention)
 
     def _paint(self, fine: PatchScores) -> np.ndarray:
         show = self.config.heatmap_arguments

@@ -1,5 +1,6 @@
 """Pictures on disk; each appears whole or not at all."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,25 @@ from PIL import Image
 
 from utils.atomic import atomic_path
 
+logger = logging.getLogger(__name__)
 
-def save_picture(path: Path, image: np.ndarray) -> None:
-    """Save a uint8 RGB array (H, W, 3) in the format that the file's ending names."""
+JPEG_MAX_SIDE_PX = 65_500  # of the format
+JPEG_QUALITY = 95
+
+
+def save_picture(path: Path, image: np.ndarray) -> Path:
+    """Save a picture in the format that the file's ending names.
+
+    Args:
+        path: the file; a picture too large for JPEG becomes a PNG beside it.
+        image: uint8 RGB (H, W, 3).
+
+    Returns:
+        The file written.
+    """
+    if path.suffix.lower() in {".jpg", ".jpeg"} and max(image.shape[:2]) > JPEG_MAX_SIDE_PX:
+        logger.warning("%s: too large for JPEG, saved as PNG", path.name)
+        path = path.with_suffix(".png")
     with atomic_path(path) as part:
-        Image.fromarray(image).save(part)
+        Image.fromarray(image).save(part, quality=JPEG_QUALITY)
+    return path

@@ -6,7 +6,6 @@ import torch
 
 from models.encoders.encoder import Encoder
 from models.encoders.handcrafted import Descriptor, as_features
-from models.encoders.network import NetworkEncode, build_conch, build_timm
 from models.encoders.registry import NO_RESIZE, EncoderSpec, find_encoder
 from models.encoders.transform import Normalise, ResizeShortSide
 from models.encoders.weights import find_weights
@@ -14,8 +13,6 @@ from utils.errors import UsageError
 from utils.fingerprint import file_sha256
 
 logger = logging.getLogger(__name__)
-
-_NETWORKS = {"timm": build_timm, "conch": build_conch}
 
 
 def build_encoder(
@@ -42,9 +39,11 @@ def build_encoder(
         raise UsageError(f"target patch size {size_px}: pixels, or -1 for patches as they are")
     if spec.family == "handcrafted":
         return _build_handcrafted(spec, checkpoint, size_px)
+    from models.encoders.network import NetworkEncode, build_conch, build_timm  # timm takes seconds to import
+
     device = torch.device(device)
     weights = find_weights(spec, checkpoint)
-    forward = _NETWORKS[spec.family](spec, weights, device)
+    forward = {"timm": build_timm, "conch": build_conch}[spec.family](spec, weights, device)
     assert spec.mean is not None and spec.std is not None
     encode = NetworkEncode(forward, Normalise(spec.mean, spec.std, device), device)
     logger.info("encoder %s: %d numbers, patches resized to %s px, weights %s", name, spec.dim, size_px, weights)

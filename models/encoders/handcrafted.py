@@ -17,7 +17,7 @@ from skimage.feature import local_binary_pattern
 
 from models.encoders.transform import ResizeShortSide
 
-Numbers = Iterator[tuple[str, float]]
+Numbers = Iterator[tuple[str, float | np.floating]]
 
 STAINS = ("haematoxylin", "eosin", "residual")
 # Densities of stained tissue are below about these; a density divided by its scale lies in 0 to 1.

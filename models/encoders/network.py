@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -41,10 +42,11 @@ class NetworkEncode:
 
 def build_timm(spec: EncoderSpec, weights: Path, device: torch.device) -> Forward:
     """Build a network of timm; feature maps are averaged over their pixels."""
-    network = timm.create_model(spec.architecture, pretrained=False, **dict(spec.options))
+    options: dict[str, Any] = dict(spec.options)
+    network = timm.create_model(spec.architecture, pretrained=False, **options)
     load_weights(network, weights, may_lack=BATCH_COUNTER, unused=BEHIND_LAYER3)
     network = network.to(device).eval()
-    return PooledFeatures(network) if dict(spec.options).get("features_only") else network
+    return PooledFeatures(network) if options.get("features_only") else network
 
 
 class PooledFeatures(nn.Module):

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 HUB_TIMEOUT_S = 10
 # The hub's own errors, and those of the HTTP library below it, which differs between its releases.
-_HUB_ERRORS = (OSError, *HfHubHTTPError.__bases__)
+_HUB_ERRORS: tuple[type[Exception], ...] = (OSError, HfHubHTTPError.__bases__[0])  # type: ignore[assignment]
 # Prefixes under which training frameworks keep the network.
 WRAPPERS = ("module.", "model.", "backbone.")
 
