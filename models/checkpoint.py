@@ -20,6 +20,19 @@ from utils.errors import UsageError, one_line
 
 State = dict[str, torch.Tensor]
 
+# what torch's restricted reader raises at bytes that are no checkpoint
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    pickle.UnpicklingError,
+)
+
 
 def save_checkpoint(path: Path, model: nn.Module) -> None:
     """Write the model's parameters on the CPU, atomically."""
@@ -38,18 +51,25 @@ def read_checkpoint(path: Path) -> State:
         raise UsageError(f"no checkpoint {path}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise UsageError(f"checkpoint {path} is damaged or holds more than tensors: {one_line(error)[:200]}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UsageError(f"checkpoint {path} is no dictionary of tensors")
-    return _todays_names(state)
+    if not isinstance(state, dict) or not all(_is_named_tensor(*item) for item in state.items()):
+        raise UsageError(f"checkpoint {path} is no dictionary of named tensors")
+    try:
+        return _todays_names(state)
+    except (LookupError, RuntimeError) as error:
+        raise UsageError(f"checkpoint {path}: its classifiers do not fit together ({one_line(error)})") from error
+
+
+def _is_named_tensor(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, torch.Tensor)
 
 
 def _todays_names(state: State) -> State:
     renamed = {
-        re.sub(r"^(\w+)\.module\.", r"\1.", name): tensor
+        re.sub(r"^(\w+)\.module\.", r"\1.", name.removeprefix("module.")): tensor
         for name, tensor in state.items()
-        if not name.startswith("instance_loss_fn")
+        if not name.removeprefix("module.").startswith("instance_loss_fn")
     }
     if any(name.startswith("attention_net.2.") for name in renamed):
         # before drop-out had a layer of its own, the attention was the third layer
@@ -74,6 +94,13 @@ def settings_of(state: State) -> ModelSettings:
     Raises:
         UsageError: it belongs to none of the models here.
     """
+    try:
+        return _settings_of(state)
+    except LookupError as error:
+        raise UsageError(f"parameters are missing or of another shape than in the models here ({error})") from error
+
+
+def _settings_of(state: State) -> ModelSettings:
     if "attention_net.0.weight" in state:
         return _clam_settings(state)
     if "classifier.3.weight" in state:
@@ -121,7 +148,10 @@ def load_model(
         UsageError: the file cannot be read, or differs from what is expected; names both.
     """
     state = read_checkpoint(path)
-    settings = settings_of(state)
+    try:
+        settings = settings_of(state)
+    except UsageError as error:
+        raise UsageError(f"checkpoint {path}: {error}") from error
     expected = {"model_type": model_type, "model_size": model_size, "n_classes": n_classes, "embed_dim": embed_dim}
     if settings.model_type == "mil":
         expected.pop("model_size")  # the baseline has one size
@@ -129,7 +159,10 @@ def load_model(
         found = getattr(settings, name)
         if value is not None and value != found:
             raise UsageError(f"checkpoint {path}: {name} is {found}, not {value}")
-    model = build_model(replace(settings, drop_out=drop_out))
+    try:
+        model = build_model(replace(settings, drop_out=drop_out))
+    except UsageError as error:
+        raise UsageError(f"checkpoint {path}: {error}") from error
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -107,9 +107,9 @@ class PassFigures:
             self.instance_targets.extend(output.extras["inst_labels"].tolist())
             self.instance_predictions.extend(output.extras["inst_preds"].tolist())
 
-    def auc(self, what: str, *, micro: bool = False) -> float:
+    def auc(self, what: str, *, micro: bool = False, warn: bool = True) -> float:
         """Area under the ROC curve; NaN where undefined, with a warning that names ``what``."""
-        return auc(self.labels, self.probabilities, micro=micro, what=what)
+        return auc(self.labels, self.probabilities, micro=micro, what=what, warn=warn)
 
 
 def run_pass(

@@ -16,7 +16,8 @@ from stages.early_stopping import EarlyStopping
 from stages.epoch import Objective, PassFigures, run_pass
 from stages.loaders import ordered_loader, part_for_testing, training_loader
 from stages.tensorboard import FoldLog
-from utils.seed import seed_everything
+from utils.errors import UsageError
+from utils.seed import MAX_SEED, seed_everything
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class _Trainer:
             trained = self._pass(train_bags, self._optimizer)
             validated = self._pass(val_bags)
             history.append((trained, validated))
-            val_auc = validated.auc(f"fold {self._fold}, validation") if epoch == 0 or _two(validated) else math.nan
+            val_auc = validated.auc(f"fold {self._fold}, validation", warn=epoch == 0)
             log.epoch(epoch, trained, validated, val_auc)
             bar.set_postfix(loss=f"{trained.loss:.3f}", val_loss=f"{validated.loss:.3f}", val_auc=f"{val_auc:.3f}")
             if self._settings.early_stopping and self._keep_best(stopping, validated.loss, epoch):
@@ -160,9 +161,22 @@ class _Trainer:
         return run_pass(self._model, loader, n_classes, self._device, self._objective, optimizer)
 
 
-def _two(figures: PassFigures) -> bool:
-    """Tell whether an AUC is defined; the warning that it is not need not come back every epoch."""
-    return len(set(figures.labels.tolist())) > 1
+def check_settings(settings: TrainingSettings) -> None:
+    """Refuse numbers that nothing can be trained with.
+
+    Raises:
+        UsageError: names the flag and its range.
+    """
+    if not 0 <= settings.seed <= MAX_SEED:
+        raise UsageError(f"--seed {settings.seed} is not between 0 and {MAX_SEED}")
+    if not 0 < settings.lr < math.inf:
+        raise UsageError(f"--lr {settings.lr} is no number above 0")
+    if not 0 <= settings.reg < math.inf:
+        raise UsageError(f"--reg {settings.reg} is no number of at least 0")
+    if not 0 <= settings.model.drop_out < 1:
+        raise UsageError(f"--drop_out {settings.model.drop_out} is not at least 0 and below 1")
+    if not 0 <= settings.bag_weight <= 1:
+        raise UsageError(f"--bag_weight {settings.bag_weight} is not between 0 and 1")
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -39,9 +39,10 @@ def class_weights(split: Generic_Split) -> np.ndarray:
 
 
 def part_for_testing(split: Generic_Split) -> Generic_Split:
-    """Return a tenth of a split, at least one bag, to try a run out quickly."""
-    size = min(len(split), max(1, round(TESTING_PART * len(split))))
-    chosen = np.sort(np.random.choice(len(split), size, replace=False))
+    """Return a tenth of the bags of each class, at least one of each, to try a run out quickly."""
+    sizes = [min(len(ids), max(1, round(TESTING_PART * len(ids)))) for ids in split.slide_cls_ids]
+    drawn = [np.random.choice(ids, n, replace=False) for ids, n in zip(split.slide_cls_ids, sizes, strict=True)]
+    chosen = np.sort(np.concatenate(drawn)).astype(int)
     return Generic_Split(split.slide_data.iloc[chosen], split.num_classes, split.data_dir)
 
 

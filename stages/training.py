@@ -12,7 +12,7 @@ from datasets.dataset_generic import Generic_MIL_Dataset, open_task
 from datasets.split_file import SplitIds, split_folder_name, split_path, write_split
 from datasets.tasks import Task, find_task
 from models.builder import ModelSettings
-from stages.fold import FoldResult, Sides, TrainingSettings, train_fold
+from stages.fold import FoldResult, Sides, TrainingSettings, check_settings, train_fold
 from stages.run_files import (
     checkpoint_path,
     fold_range,
@@ -76,6 +76,7 @@ def train(config: TrainingConfig) -> int:
         UsageError: task, features or splits are wrong; names what, before anything is trained or written.
     """
     check_id(config.exp_code, where="--exp_code")
+    check_settings(config.training)
     task = find_task(config.task)
     dataset = open_task(task, config.data_root_dir, seed=config.training.seed)
     splits = open_splits(dataset, _split_folder(config, task), config.folds)
@@ -110,7 +111,7 @@ def open_splits(dataset: Generic_MIL_Dataset, folder: Path, folds: range) -> dic
     Raises:
         UsageError: there is no fold, or a split file is missing or does not fit the dataset CSV.
     """
-    if not folds:
+    if not folds or folds.start < 0:
         raise UsageError(f"no fold from --k_start {folds.start} to --k_end {folds.stop}")
     logger.info("splits: %s, folds %d to %d", folder, folds.start, folds.stop - 1)
     return {fold: dataset.return_splits(from_id=False, csv_path=split_path(folder, fold)) for fold in folds}

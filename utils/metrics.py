@@ -21,7 +21,9 @@ def class_counts(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> l
     ]
 
 
-def auc(labels: np.ndarray, probabilities: np.ndarray, *, micro: bool = False, what: str = "") -> float:
+def auc(
+    labels: np.ndarray, probabilities: np.ndarray, *, micro: bool = False, what: str = "", warn: bool = True
+) -> float:
     """Return the area under the ROC curve.
 
     Two classes: of the probability of class 1. More: the mean over the classes present of one against the rest, or
@@ -32,15 +34,20 @@ def auc(labels: np.ndarray, probabilities: np.ndarray, *, micro: bool = False, w
         probabilities: (N, C).
         micro: average over pairs instead of classes (more than two classes).
         what: what the figure is of, for the warning.
+        warn: whether to warn; a curve need not say the same at every epoch.
 
     Returns:
-        The area, or NaN where fewer than two classes are present.
+        The area, or NaN where fewer than two classes are present or a probability is no number.
     """
+    log = logger.warning if warn else logger.debug
+    if np.isnan(probabilities).any():
+        log("%s has probabilities that are no numbers, so its AUC is undefined (NaN)", what or "the set")
+        return float("nan")
     n_classes = probabilities.shape[1]
     present = np.unique(labels)
     if len(present) < 2:
         found = f"only class {present[0]}" if len(present) else "no bag"
-        logger.warning("%s has %s, so its AUC is undefined (NaN)", what or "the set", found)
+        log("%s has %s, so its AUC is undefined (NaN)", what or "the set", found)
         return float("nan")
     if n_classes == 2:
         return float(roc_auc_score(labels, probabilities[:, 1]))
@@ -49,5 +56,5 @@ def auc(labels: np.ndarray, probabilities: np.ndarray, *, micro: bool = False, w
         return float(roc_auc_score(one_hot.ravel(), probabilities.ravel()))
     absent = [number for number in range(n_classes) if number not in present]
     if absent:
-        logger.warning("%s lacks class %s, which the mean AUC leaves out", what or "the set", absent)
+        log("%s lacks class %s, which the mean AUC leaves out", what or "the set", absent)
     return float(np.mean([roc_auc_score(one_hot[:, number], probabilities[:, number]) for number in present]))

@@ -5,6 +5,8 @@ import random
 import numpy as np
 import torch
 
+MAX_SEED = 2**32 - 1  # numpy's legacy generator takes no larger one
+
 
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy's legacy generator and torch on every device, and ask cuDNN for the same result each time."""

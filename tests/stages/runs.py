@@ -1,0 +1,45 @@
+"""A small cohort with features and splits in the current folder, and how the programs are called on it."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+import create_splits_seq
+import eval as eval_program
+import main as main_program
+from datasets.tasks import TASKS
+
+TASK = TASKS["task_1_tumor_vs_normal"]
+TABLE = Path("dataset_csv") / TASK.csv_name
+FEATURES = Path("data") / TASK.feature_folders[0] / "pt_files"
+SPLITS = Path("splits") / "task_1_tumor_vs_normal_100"
+RUN = Path("results/toy_s1")
+EMBED_DIM = 8
+IDS = ["0012", "NA", "1e5", "a.b", *(f"s{number}" for number in range(4, 24))]
+PATCHES = (1, 5, 15, 20)  # one after the other; three are awkward for instance clustering with B 8
+
+
+def write_cohort() -> None:
+    """Write table, features and three splits; tumor slides have larger features."""
+    TABLE.parent.mkdir()
+    FEATURES.mkdir(parents=True)
+    rows = [(f"p{n}", f"{slide_id}.svs", TASK.labels[n % 2]) for n, slide_id in enumerate(IDS)]
+    pd.DataFrame(rows, columns=["case_id", "slide_id", "label"]).to_csv(TABLE, index=False)
+    generator = torch.Generator().manual_seed(0)
+    for number, slide_id in enumerate(IDS):
+        n_patches = PATCHES[number // 2 % len(PATCHES)]
+        torch.save(torch.rand(n_patches, EMBED_DIM, generator=generator) + number % 2, FEATURES / f"{slide_id}.pt")
+    create_splits_seq.main(["--task", TASK.name, "--k", "3", "--val_frac", "0.25", "--test_frac", "0.25"])
+
+
+def train(*flags: str) -> int:
+    """Call main.py as a user would; flags given later win."""
+    common = ["--task", TASK.name, "--data_root_dir", "data", "--exp_code", "toy", "--k", "3", "--max_epochs", "2"]
+    return main_program.main([*common, *flags])
+
+
+def evaluate(*flags: str) -> int:
+    """Call eval.py on the run that ``train`` leaves."""
+    common = ["--task", TASK.name, "--data_root_dir", "data", "--models_exp_code", RUN.name, "--k", "3"]
+    return eval_program.main([*common, "--save_exp_code", "toy", *flags])

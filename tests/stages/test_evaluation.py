@@ -1,0 +1,118 @@
+"""eval.py as a user runs it after main.py."""
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from models.checkpoint import load_model
+from models.inference import bag_prediction
+from tests.stages.runs import FEATURES, IDS, RUN, SPLITS, evaluate, train, write_cohort
+
+OUT = Path("eval_results/EVAL_toy")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_cohort()
+        assert train("--max_epochs", "5") == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def in_a_copy_of_the_run(trained, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+
+def predictions(fold: int = 0) -> pd.DataFrame:
+    return pd.read_csv(OUT / f"fold_{fold}.csv", dtype={"slide_id": str}, keep_default_na=False, index_col="slide_id")
+
+
+def test_an_evaluation_leaves_the_files_that_users_know(capsys):
+    assert evaluate() == 0
+    expected = {"fold_0.csv", "fold_1.csv", "fold_2.csv", "summary.csv", "eval_experiment_toy.txt"}
+    assert {path.name for path in OUT.iterdir()} == expected
+    assert list(pd.read_csv(OUT / "fold_0.csv").columns) == ["slide_id", "Y", "Y_hat", "p_0", "p_1"]
+    assert list(pd.read_csv(OUT / "summary.csv").columns) == ["Unnamed: 0", "folds", "test_auc", "test_acc"]
+    assert "test_auc" in capsys.readouterr().out
+
+
+def test_it_finds_the_figures_of_training():
+    evaluate()
+    ours, theirs = pd.read_csv(OUT / "summary.csv"), pd.read_csv(RUN / "summary.csv")
+    np.testing.assert_allclose(ours[["test_auc", "test_acc"]], theirs[["test_auc", "test_acc"]])
+    for fold in range(3):
+        saved = pickle.loads((RUN / f"split_{fold}_results.pkl").read_bytes())
+        assert list(predictions(fold).index) == list(saved)
+        probabilities = np.concatenate([entry["prob"] for entry in saved.values()])
+        np.testing.assert_allclose(predictions(fold)[["p_0", "p_1"]], probabilities, atol=1e-6)
+
+
+def test_a_heatmap_would_show_the_same_probability():
+    evaluate("--fold", "1")
+    model = load_model(RUN / "s_1_checkpoint.pt")
+    for slide_id, row in predictions(1).iterrows():
+        said = bag_prediction(model, torch.load(FEATURES / f"{slide_id}.pt", weights_only=True))
+        assert said.probabilities == pytest.approx([row["p_0"], row["p_1"]], abs=1e-6)
+
+
+@pytest.mark.parametrize("side", ["train", "val", "test"])
+def test_the_slides_of_a_side_are_evaluated(side):
+    assert evaluate("--fold", "2", "--split", side) == 0
+    listed = pd.read_csv(SPLITS / "splits_2.csv", dtype=str, keep_default_na=False)[side]
+    assert set(predictions(2).index) == set(listed) - {""}
+
+
+def test_all_slides_can_be_evaluated_with_a_warning(caplog):
+    assert evaluate("--fold", "0", "--split", "all") == 0
+    assert list(predictions().index) == IDS
+    assert "trained on" in caplog.text
+
+
+def test_a_side_of_one_class_has_no_auc(caplog):
+    split = pd.read_csv(RUN / "splits_0.csv", dtype=str, keep_default_na=False, index_col=0)
+    split["test"] = [name if name in IDS[1::2] else "" for name in split["test"]]
+    split.to_csv(RUN / "splits_0.csv")
+    assert evaluate() == 0
+    assert np.isnan(pd.read_csv(OUT / "summary.csv")["test_auc"][0])
+    assert "fold 0" in caplog.text and "only class 1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--embed_dim", "1024"], "embed_dim is 8, not 1024"),
+        (["--model_type", "clam_mb"], "model_type is clam_sb, not clam_mb"),
+        (["--model_size", "big"], "model_size is small, not big"),
+        (["--models_exp_code", "other_s1"], "--models_exp_code: no folder"),
+        (["--splits_dir", "nowhere"], "--splits_dir: no folder 'nowhere'"),
+        (["--fold", "7"], "splits_7.csv"),
+        (["--save_exp_code", "a/b"], "--save_exp_code"),
+    ],
+)
+def test_wrong_use_is_named_and_writes_nothing(flags, message, caplog):
+    assert evaluate(*flags) == 2
+    assert message in caplog.text
+    assert not Path("eval_results").exists()
+
+
+def test_features_of_another_length_are_named_with_both(caplog):
+    for slide_id in IDS:
+        torch.save(torch.rand(4, 5), FEATURES / f"{slide_id}.pt")
+    assert evaluate() == 2
+    assert "length 8" in caplog.text and "has 5" in caplog.text
+
+
+def test_a_damaged_checkpoint_is_named_before_anything_is_written(caplog):
+    (RUN / "s_2_checkpoint.pt").write_bytes(b"no checkpoint")
+    assert evaluate() == 2
+    assert "s_2_checkpoint.pt" in caplog.text
+    assert not Path("eval_results").exists()
