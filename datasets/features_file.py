@@ -5,6 +5,7 @@ made from; the pt holds the features as one tensor. Files of the original and of
 are read all the same.
 """
 
+import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,12 +43,19 @@ def provenance(encoder: str, weights_sha256: str, target_patch_size_px: int, pat
         "encoder": encoder,
         "weights_sha256": weights_sha256,
         "target_patch_size": str(target_patch_size_px),
-        "patch_size": str(patches.patch_size_px),
-        "patch_level": str(patches.patch_level),
         "patch_size_level0": str(patches.patch_size_level0),
-        "custom_downsample": str(patches.custom_downsample),
+        **_reading(patches),
         "mpp": "" if patches.mpp is None else f"{patches.mpp[0]:g},{patches.mpp[1]:g}",
         "version": VERSION,
+    }
+
+
+def _reading(patches: PatchCoords) -> dict[str, str]:
+    """Return how the pixels of a patch are read."""
+    return {
+        "patch_size": str(patches.patch_size_px),
+        "patch_level": str(patches.patch_level),
+        "custom_downsample": str(patches.custom_downsample),
     }
 
 
@@ -96,22 +104,28 @@ def read_provenance(path: Path) -> dict[str, str]:
         return {}
 
 
-def is_complete(feat_dir: Path, slide_id: str, coords: np.ndarray, dim: int) -> bool:
-    """Tell whether both files are there with ``dim`` numbers for each of these very patches (N, 2)."""
+def is_complete(feat_dir: Path, slide_id: str, patches: PatchCoords, dim: int) -> bool:
+    """Tell whether both files are there with ``dim`` numbers for each of these very patches, read the same way.
+
+    What a file does not say about the reading, such as one of the original, is not held against it.
+    """
+    shape = (len(patches), dim)
     try:
         with h5py.File(h5_path(feat_dir, slide_id), "r") as file:
-            shapes_fit = file["features"].shape == (len(coords), dim)
-            if not shapes_fit or not np.array_equal(file["coords"][:], coords):
+            same_shape = getattr(file["features"], "shape", None) == shape
+            if not same_shape or not np.array_equal(file["coords"][()], patches.coords):
                 return False
-    except (OSError, KeyError):
+            made_from = _texts(file)
+    except (OSError, KeyError, TypeError):
         return False
-    return _pt_shape(pt_path(feat_dir, slide_id)) == (len(coords), dim)
+    same_reading = all(made_from.get(name, value) == value for name, value in _reading(patches).items())
+    return same_reading and _pt_shape(pt_path(feat_dir, slide_id)) == shape
 
 
 def _pt_shape(path: Path) -> tuple[int, ...] | None:
     try:
         return tuple(torch.load(path, map_location="cpu", weights_only=True, mmap=True).shape)
-    except (OSError, RuntimeError, EOFError, ValueError, AttributeError):
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, pickle.UnpicklingError):
         return None
 
 

@@ -53,12 +53,15 @@ class SlideEncoder:
         Raises:
             ItemError: the slide could not be read; calling again goes on with the one after it.
         """
-        patches = self._slides[self._next_slide].patches
+        number = self._next_slide
         self._next_slide += 1
+        patches = self._slides[number].patches
         features = np.empty((len(patches), self._encoder.dim), np.float32)
         done, error = 0, ""
         with tqdm(total=len(patches), unit="patch", leave=False, dynamic_ncols=True) as bar:
             for batch in self._batches:
+                if batch.slide_number < number:
+                    continue  # left over from a slide that failed half-way
                 error = error or batch.error
                 if not error:
                     encoded = self._encoder.encode(batch.prepared).numpy()
@@ -67,6 +70,8 @@ class SlideEncoder:
                     bar.update(len(encoded))
                 if batch.is_last:
                     break
+        if not error and done < len(patches):
+            error = f"only {done} of {len(patches)} patches came from the processes that read them"
         if error:
             raise ItemError(error, "failed_read")
         return features

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def extract_features(config: ExtractionConfig) -> int:
         UsageError: a folder, the table or the encoder is wrong, or the feature folder holds features of another
             encoder; nothing has been written then.
     """
+    if config.num_workers is not None and config.num_workers < 0:
+        raise UsageError(f"--num_workers {config.num_workers}: 0 or more")
     slides = _listed_slides(config)
     encoder = build_encoder(
         config.model_name,
@@ -69,20 +72,28 @@ def extract_features(config: ExtractionConfig) -> int:
         target_patch_size=config.target_patch_size,
         device=pick_device(),
     )
-    if config.auto_skip:
-        _refuse_other_encoders(list(slides), encoder, Path(config.feat_dir))
     settled, jobs = _plan(slides, encoder, config)
+    _refuse_other_encoders(encoder, Path(config.feat_dir), made_again=set() if config.auto_skip else set(jobs))
     for result in settled:
         if result.failed:
             logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
     start_s = time.monotonic()
     results = _encode_all(jobs, encoder, config)
-    _report_speed(jobs, time.monotonic() - start_s)
+    encoded = [jobs[result.item_id] for result in results if not result.failed]
+    _report_speed(encoded, time.monotonic() - start_s)
     return summarise([*settled, *results])
 
 
-def _listed_slides(config: ExtractionConfig) -> dict[str, str]:
-    """Return the status cell of every slide id of the table; empty where the table has no such column."""
+@dataclass(frozen=True)
+class _Listed:
+    """A row of the table: the slide as it is named there, and what patching said of it (empty: nothing)."""
+
+    name: str
+    status: str
+
+
+def _listed_slides(config: ExtractionConfig) -> dict[str, _Listed]:
+    """Return the rows of the table by slide id."""
     require_folder(config.data_h5_dir, flag="--data_h5_dir")
     require_folder(Path(config.data_h5_dir) / "patches", flag="--data_h5_dir")
     require_folder(config.data_slide_dir, flag="--data_slide_dir")
@@ -91,17 +102,24 @@ def _listed_slides(config: ExtractionConfig) -> dict[str, str]:
     if not names:
         raise UsageError(f"table of slides {config.csv_path}: no slides in it")
     statuses = table["status"] if "status" in table else [""] * len(names)
-    return {slide_id_of(name, config.slide_ext): status for name, status in zip(names, statuses, strict=True)}
+    slides: dict[str, _Listed] = {}
+    for name, status in zip(names, statuses, strict=True):
+        first = slides.setdefault(slide_id_of(name, config.slide_ext), _Listed(name, status))
+        if first.name != name:
+            raise UsageError(f"table of slides {config.csv_path}: {first.name} and {name} have the same slide id")
+    return slides
 
 
-def _refuse_other_encoders(slide_ids: list[str], encoder: Encoder, feat_dir: Path) -> None:
-    for slide_id in slide_ids:
+def _refuse_other_encoders(encoder: Encoder, feat_dir: Path, made_again: set[str]) -> None:
+    """Keep a folder to one encoder: look at all that is in it, also of slides that the table does not name."""
+    here = {
+        "encoder": encoder.name,
+        "weights_sha256": encoder.weights_sha256,
+        "target_patch_size": str(encoder.target_patch_size_px),
+    }
+    kept = sorted(path.stem for path in h5_path(feat_dir, "any").parent.glob("*.h5") if path.stem not in made_again)
+    for slide_id in kept:
         made = read_provenance(h5_path(feat_dir, slide_id))
-        here = {
-            "encoder": encoder.name,
-            "weights_sha256": encoder.weights_sha256,
-            "target_patch_size": str(encoder.target_patch_size_px),
-        }
         for name, value in here.items():
             if name in made and made[name] != value:
                 raise UsageError(
@@ -112,30 +130,32 @@ def _refuse_other_encoders(slide_ids: list[str], encoder: Encoder, feat_dir: Pat
 
 
 def _plan(
-    slides: dict[str, str], encoder: Encoder, config: ExtractionConfig
+    slides: dict[str, _Listed], encoder: Encoder, config: ExtractionConfig
 ) -> tuple[list[Result], dict[str, SlidePatches]]:
     """Tell what needs no encoding and why, and what does."""
     settled: list[Result] = []
     jobs: dict[str, SlidePatches] = {}
-    for slide_id, status in slides.items():
-        try:
-            job = _job(slide_id, config)
-        except ItemError as error:
-            no_need = error.status == "no_coords" and status in EMPTY_STATUSES
-            settled.append(Result(slide_id, status if no_need else error.status, one_line(error), failed=not no_need))
-            continue
-        if config.auto_skip and is_complete(Path(config.feat_dir), slide_id, job.patches.coords, encoder.dim):
-            settled.append(Result(slide_id, "already_exist"))
-        elif not len(job.patches):
-            settled.append(Result(slide_id, "no_patches"))
+    for slide_id, row in slides.items():
+        planned = _plan_slide(slide_id, row, encoder, config)
+        if isinstance(planned, Result):
+            settled.append(planned)
         else:
-            jobs[slide_id] = job
+            jobs[slide_id] = planned
     return settled, jobs
 
 
-def _job(slide_id: str, config: ExtractionConfig) -> SlidePatches:
-    patches = read_coords(Path(config.data_h5_dir) / "patches" / f"{slide_id}.h5")
-    return SlidePatches(find_slide(Path(config.data_slide_dir), slide_id, config.slide_ext), patches)
+def _plan_slide(slide_id: str, row: _Listed, encoder: Encoder, config: ExtractionConfig) -> Result | SlidePatches:
+    try:
+        patches = read_coords(Path(config.data_h5_dir) / "patches" / f"{slide_id}.h5")
+        if not len(patches):
+            return Result(slide_id, "no_patches")
+        if config.auto_skip and is_complete(Path(config.feat_dir), slide_id, patches, encoder.dim):
+            return Result(slide_id, "already_exist")
+        return SlidePatches(find_slide(Path(config.data_slide_dir), row.name, config.slide_ext), patches)
+    except ItemError as error:
+        if error.status == "no_coords" and row.status in EMPTY_STATUSES:
+            return Result(slide_id, row.status)  # patching has said that there is nothing to encode
+        return Result(slide_id, error.status, one_line(error), failed=True)
 
 
 def _encode_all(jobs: dict[str, SlidePatches], encoder: Encoder, config: ExtractionConfig) -> list[Result]:
@@ -151,7 +171,7 @@ def _encode_all(jobs: dict[str, SlidePatches], encoder: Encoder, config: Extract
     return run_each(list(jobs), work)
 
 
-def _report_speed(jobs: dict[str, SlidePatches], seconds: float) -> None:
-    n_patches = sum(len(job.patches) for job in jobs.values())
+def _report_speed(jobs: Sequence[SlidePatches], seconds: float) -> None:
+    n_patches = sum(len(job.patches) for job in jobs)
     if n_patches:
         logger.info("%d patches in %.0f s, %.0f patches/s", n_patches, seconds, n_patches / max(seconds, 1e-9))

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 HUB_TIMEOUT_S = 10
 # The hub's own errors, and those of the HTTP library below it, which differs between its releases.
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, HfHubHTTPError.__bases__[0])  # type: ignore[assignment]
+# What torch and safetensors raise for files that are none of theirs, or hold objects.
+_DAMAGED = (OSError, RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError, SafetensorError)
 # Prefixes under which training frameworks keep the network.
 WRAPPERS = ("module.", "model.", "backbone.")
 
@@ -73,7 +75,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+    except _DAMAGED as error:
         raise UsageError(f"weights {path} are damaged or hold more than tensors: {one_line(error)[:200]}") from error
     return {
         _unwrapped(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
