@@ -23,9 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--source", required=True, metavar="DIR", help="folder of slides")
     add("--save_dir", required=True, metavar="DIR", help="folder for the results")
     add("--patch_size", type=positive_int, default=256, help="side of a patch, in pixels of the patch level")
-    add(
-        "--step_size", type=positive_int, help="distance of patches, likewise (default: patch_size)"
-    )
+    add("--step_size", type=positive_int, help="distance of patches, likewise (default: patch_size)")
     add("--patch_level", type=int, default=0, help="level of the slide's pyramid to take patches from; 0 is the finest")
     add("--custom_downsample", type=positive_int, default=1, help="read patches this much larger and resize them down")
     add("--preset", metavar="NAME.csv|PATH", help="parameters for a kind of slide; a name is looked up in presets/ too")
