@@ -105,7 +105,7 @@ def _listed_slides(config: ExtractionConfig) -> dict[str, _Listed]:
     slides: dict[str, _Listed] = {}
     for name, status in zip(names, statuses, strict=True):
         first = slides.setdefault(slide_id_of(name, config.slide_ext), _Listed(name, status))
-        if first.name != name:
+        if first.name != name and not status.startswith("failed"):  # what failed has been told by patching
             raise UsageError(f"table of slides {config.csv_path}: {first.name} and {name} have the same slide id")
     return slides
 

@@ -1,0 +1,44 @@
+"""Small slides for tests: rectangles of tissue on glass, in pyramids that OpenSlide reads."""
+
+from pathlib import Path
+
+import numpy as np
+
+from demo.slides import write_pyramid
+
+GLASS, PINK = (243, 243, 245), (205, 120, 165)
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in level-0 pixels
+
+TISSUE: Box = (256, 256, 1536, 1280)
+HOLE: Box = (640, 640, 1024, 1024)
+
+
+def picture(size_px: tuple[int, int], tissue: list[Box], holes: list[Box]) -> np.ndarray:
+    """Paint boxes of tissue and of holes in it; uint8 RGB (H, W, 3)."""
+    image = np.full((size_px[1], size_px[0], 3), GLASS, np.uint8)
+    for boxes, colour in ((tissue, PINK), (holes, GLASS)):
+        for x0, y0, x1, y1 in boxes:
+            image[y0:y1, x0:x1] = colour
+    return image
+
+
+def small_slide(
+    path: Path,
+    *,
+    size_px: tuple[int, int] = (2048, 1536),
+    tissue: list[Box] | None = None,
+    holes: list[Box] | None = None,
+    sizes_px: tuple[tuple[int, int], ...] | None = None,
+) -> Path:
+    """Write a slide, by default with one piece of tissue and a hole in it; tissue [] is a blank slide."""
+    boxes = [TISSUE] if tissue is None else tissue
+    image = picture(size_px, boxes, [HOLE] if holes is None and tissue is None else holes or [])
+    write_pyramid(path, image, sizes_px=sizes_px or (size_px, (size_px[0] // 4, size_px[1] // 4)))
+    return path
+
+
+def truncate(path: Path, keep: float = 0.5) -> Path:
+    """Cut the end off a file, as a broken copy does."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep * len(data))])
+    return path

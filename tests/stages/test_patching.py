@@ -1,0 +1,196 @@
+"""create_patches_fp.py from the outside: files, statuses and exit codes."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import create_patches_fp
+from tests.slides import small_slide, truncate
+from wsi_core.coords_file import read_coords
+
+PRESET = "sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,0.5,0.1,8\n"
+
+
+@pytest.fixture
+def cohort(tmp_path, monkeypatch):
+    """A folder of one good slide, and a preset that suits small slides, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    small_slide(tmp_path / "slides" / "good.tif")
+    (tmp_path / "small.csv").write_text(PRESET)
+    return tmp_path
+
+
+def run(*flags, preset="small.csv"):
+    arguments = ["--source", "slides", "--save_dir", "out", *(["--preset", preset] if preset else []), *flags]
+    return create_patches_fp.main(arguments)
+
+
+def rows(folder):
+    table = pd.read_csv(folder / "out" / "process_list_autogen.csv", dtype=str, keep_default_na=False)
+    return table.set_index("slide_id")
+
+
+def test_masks_patches_and_stitches_are_made(cohort):
+    assert run("--seg", "--patch", "--stitch") == 0
+    row = rows(cohort).loc["good.tif"]
+    assert (row["status"], row["process"], row["n_contours"]) == ("processed", "0", "1")
+    patches = read_coords(cohort / "out" / "patches" / "good.h5")
+    assert len(patches) == int(row["n_patches"]) > 0
+    assert (patches.patch_size_px, patches.patch_level, patches.save_path) == (256, 0, "out/patches")
+    assert patches.mpp == pytest.approx((0.5, 0.5), rel=1e-3)
+    for folder in ("masks", "stitches"):
+        with Image.open(cohort / "out" / folder / "good.png") as picture:
+            assert picture.size == (512, 384)
+
+
+def test_the_mask_shows_tissue_in_green_and_holes_in_blue(cohort):
+    run("--seg")
+    mask = np.asarray(Image.open(cohort / "out" / "masks" / "good.png"))
+    assert (mask == (0, 255, 0)).all(axis=2).any() and (mask == (0, 0, 255)).all(axis=2).any()
+    assert not (cohort / "out" / "patches").exists()
+
+
+def test_the_stitch_is_black_where_no_patch_is_kept(cohort):
+    run("--patch", "--stitch")
+    stitch = np.asarray(Image.open(cohort / "out" / "stitches" / "good.png"))
+    assert (stitch[:40, :40] == 0).all()  # glass
+    assert (stitch[192:224, 192:224] == 0).all()  # the middle of the hole
+    assert (stitch[100:130, 100:130] > 0).all()  # tissue
+
+
+def test_a_bad_slide_costs_only_itself(cohort):
+    (cohort / "slides" / "text.svs").write_text("no slide")
+    truncate(small_slide(cohort / "slides" / "torn.tif"), keep=0.02)
+    assert run("--patch") == 1
+    table = rows(cohort)
+    assert table.loc["good.tif", "status"] == "processed"
+    for name in ("text.svs", "torn.tif"):
+        assert table.loc[name, "status"].startswith("failed_") and table.loc[name, "reason"]
+        assert table.loc[name, "process"] == "1"
+
+
+def test_blank_glass_is_no_failure_and_advice_is_given(cohort, caplog):
+    small_slide(cohort / "slides" / "blank.tif", tissue=[])
+    assert run("--patch") == 0
+    assert rows(cohort).loc["blank.tif", "status"] == "no_tissue"
+    assert "1 of 2 slides no_tissue: blank.tif" in caplog.text and "lower a_t" in caplog.text
+
+
+def test_tissue_without_patches_has_a_status_of_its_own(cohort):
+    (cohort / "small.csv").write_text(
+        PRESET.replace("max_n_holes\n", "max_n_holes,use_padding\n").replace("0.1,8", "0.1,8,False")
+    )
+    assert run("--patch", "--patch_size", "4096") == 0
+    assert rows(cohort).loc["good.tif", "status"] == "no_patches"
+
+
+def test_the_edited_list_decides_what_is_done_and_how(cohort):
+    small_slide(cohort / "slides" / "two.tif", tissue=[(0, 0, 800, 1500), (1100, 0, 2000, 1500)])
+    run("--seg")
+    table = pd.read_csv(cohort / "out" / "process_list_autogen.csv", dtype=str, keep_default_na=False)
+    table.loc[table["slide_id"] == "two.tif", ["process", "keep_ids"]] = ["1", "0"]
+    table.to_csv(cohort / "out" / "process_list_edited.csv", index=False)
+    assert run("--process_list", "process_list_edited.csv", "--patch") == 0
+    assert not (cohort / "out" / "patches" / "good.h5").exists()  # process is 0
+    assert rows(cohort).loc["two.tif", "n_contours"] == "1"
+    one_side = read_coords(cohort / "out" / "patches" / "two.h5").coords
+    assert one_side[:, 0].min() >= 1000 or one_side[:, 0].max() <= 800
+
+
+def test_slides_with_coordinates_are_skipped_unless_asked(cohort):
+    run("--patch")
+    path = cohort / "out" / "patches" / "good.h5"
+    first = path.stat().st_mtime_ns
+    assert run("--patch") == 0
+    assert rows(cohort).loc["good.tif", "status"] == "already_exist" and path.stat().st_mtime_ns == first
+    assert run("--patch", "--no_auto_skip") == 0
+    assert rows(cohort).loc["good.tif", "status"] == "processed" and path.stat().st_mtime_ns > first
+
+
+def test_a_half_written_file_is_made_again(cohort):
+    run("--patch")
+    truncate(cohort / "out" / "patches" / "good.h5")
+    assert run("--patch") == 0
+    assert rows(cohort).loc["good.tif", "status"] == "processed"
+    assert len(read_coords(cohort / "out" / "patches" / "good.h5")) > 0
+
+
+def test_coordinates_that_are_no_longer_true_are_removed(cohort):
+    run("--patch")
+    (cohort / "small.csv").write_text(PRESET.replace("0.5", "100"))
+    run("--patch", "--no_auto_skip")
+    assert not (cohort / "out" / "patches" / "good.h5").exists()
+
+
+def test_step_size_is_patch_size_unless_given(cohort):
+    run("--patch", "--patch_size", "128")
+    wide = read_coords(cohort / "out" / "patches" / "good.h5").coords
+    assert set(np.diff(np.unique(wide[:, 0]))) == {128}
+    run("--patch", "--patch_size", "128", "--step_size", "64", "--no_auto_skip")
+    assert set(np.diff(np.unique(read_coords(cohort / "out" / "patches" / "good.h5").coords[:, 0]))) == {64}
+
+
+def test_custom_downsample_reads_larger_and_says_so(cohort):
+    run("--patch", "--patch_size", "128", "--custom_downsample", "2")
+    patches = read_coords(cohort / "out" / "patches" / "good.h5")
+    assert (patches.patch_size_px, patches.target_patch_size_px, patches.patch_size_level0) == (256, 128, 256)
+    with h5py.File(cohort / "out" / "patches" / "good.h5") as file:
+        assert file["coords"].attrs["patch_size"] == 256
+
+
+def test_patch_level_counts_in_its_own_pixels(cohort):
+    run("--patch", "--patch_size", "64", "--patch_level", "1")
+    patches = read_coords(cohort / "out" / "patches" / "good.h5")
+    assert patches.patch_size_level0 == 256 and patches.downsample_xy == (4.0, 4.0)
+    assert set(np.diff(np.unique(patches.coords[:, 0]))) == {256}
+
+
+def test_a_missing_level_is_that_slides_failure(cohort):
+    assert run("--patch", "--patch_level", "5") == 1
+    row = rows(cohort).loc["good.tif"]
+    assert row["status"] == "failed_patch" and "no level 5" in row["reason"] and "0: 2048x1536" in row["reason"]
+
+
+def test_two_files_with_one_id_are_told_apart(cohort):
+    Image.new("RGB", (64, 64)).save(cohort / "slides" / "good.png")
+    assert run("--patch") == 1
+    assert "same slide id as good.png" in rows(cohort).loc["good.tif", "reason"]
+
+
+def test_ids_keep_their_dots_and_zeros(cohort):
+    for name in ("0012.tif", "a.b-c.DX1.tif", "NA.tif"):
+        small_slide(cohort / "slides" / name)
+    assert run("--patch") == 0
+    assert set(rows(cohort).index) == {"0012.tif", "NA.tif", "a.b-c.DX1.tif", "good.tif"}
+    assert (cohort / "out" / "patches" / "a.b-c.DX1.h5").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source", "nowhere", "--save_dir", "out"], "--source: no folder 'nowhere'"),
+        (["--source", "empty", "--save_dir", "out"], "no slides in empty"),
+        (["--source", "slides", "--save_dir", "out", "--preset", "tcgaa"], "no preset 'tcgaa.csv'"),
+        (["--source", "slides", "--save_dir", "out", "--process_list", "l.csv"], "process list l.csv: no such file"),
+    ],
+)
+def test_wrong_use_is_one_line_and_writes_nothing(cohort, caplog, arguments, message):
+    (cohort / "empty").mkdir()
+    assert create_patches_fp.main([*arguments, "--patch"]) == 2
+    assert message in caplog.text and "\n" not in caplog.records[-1].getMessage()
+    assert not (cohort / "out").exists()
+
+
+def test_patching_without_seg_and_with_nothing_to_do(cohort, caplog):
+    assert run() == 0
+    assert "add --seg, --patch or --stitch" in caplog.text
+    assert rows(cohort).loc["good.tif", "status"] == "tbp"
+
+
+def test_a_pyramid_rounded_up_gives_whole_steps(cohort):
+    small_slide(cohort / "slides" / "up.tif", size_px=(2001, 1501), sizes_px=((2001, 1501), (501, 376)))
+    run("--patch", "--patch_size", "64", "--patch_level", "1")
+    coords = read_coords(cohort / "out" / "patches" / "up.h5").coords
+    assert set(np.diff(np.unique(coords[:, 0]))) == {256}
