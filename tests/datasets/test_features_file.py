@@ -1,0 +1,118 @@
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from datasets.bags import h5_path, pt_path
+from datasets.features_file import (
+    Features,
+    is_complete,
+    provenance,
+    read_features_h5,
+    read_provenance,
+    write_features,
+    write_features_h5,
+)
+from utils.errors import ItemError
+from wsi_core.coords_file import PatchCoords
+
+PATCHES = PatchCoords(coords=np.array([[0, 0], [256, 512], [70_000, 1]]), patch_size_px=256, patch_level=0)
+NUMBERS = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+MADE_FROM = provenance("handcrafted", "", -1, PATCHES)
+
+
+@pytest.fixture
+def feat_dir(tmp_path):
+    write_features(tmp_path, "0012", Features(NUMBERS, PATCHES.coords, MADE_FROM))
+    return tmp_path
+
+
+def test_round_trip(feat_dir):
+    read = read_features_h5(h5_path(feat_dir, "0012"))
+    np.testing.assert_array_equal(read.features, NUMBERS)
+    np.testing.assert_array_equal(read.coords, PATCHES.coords)
+    assert read.made_from == MADE_FROM == read_provenance(h5_path(feat_dir, "0012"))
+
+
+def test_both_files_hold_what_the_original_wrote(feat_dir):
+    with h5py.File(feat_dir / "h5_files" / "0012.h5") as file:
+        assert file["features"].dtype == np.float32 and file["features"].shape == (3, 5)
+        assert file["coords"].shape == (3, 2) and np.issubdtype(file["coords"].dtype, np.integer)
+    tensor = torch.load(feat_dir / "pt_files" / "0012.pt", weights_only=True)
+    assert tensor.dtype == torch.float32
+    np.testing.assert_array_equal(tensor.numpy(), NUMBERS)
+
+
+def test_what_is_written_is_complete(feat_dir):
+    assert is_complete(feat_dir, "0012", PATCHES, dim=5)
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def text(path):
+    path.write_bytes(b"slide_id\nno features\n")
+
+
+DAMAGES = {
+    "missing": lambda path: path.unlink(),
+    "half": half,
+    "text": text,
+    "empty": lambda path: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("where", [h5_path, pt_path])
+def test_a_damaged_file_is_not_complete(feat_dir, where, damage):
+    DAMAGES[damage](where(feat_dir, "0012"))
+    assert not is_complete(feat_dir, "0012", PATCHES, dim=5)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(PATCHES, coords=PATCHES.coords + 1),
+        replace(PATCHES, coords=PATCHES.coords[:2]),
+        replace(PATCHES, patch_size_px=512),
+        replace(PATCHES, patch_level=1),
+        replace(PATCHES, patch_size_px=512, custom_downsample=2),
+    ],
+    ids=["moved", "fewer", "larger", "level", "downsample"],
+)
+def test_features_of_other_patches_are_not_complete(feat_dir, other):
+    assert not is_complete(feat_dir, "0012", other, dim=5)
+
+
+def test_features_of_another_length_are_not_complete(feat_dir):
+    assert not is_complete(feat_dir, "0012", PATCHES, dim=1024)
+
+
+def test_a_file_that_does_not_say_how_it_was_made_counts_by_its_shapes(feat_dir):
+    write_features_h5(h5_path(feat_dir, "0012"), Features(NUMBERS, PATCHES.coords))
+    assert read_provenance(h5_path(feat_dir, "0012")) == {}
+    assert is_complete(feat_dir, "0012", PATCHES, dim=5)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_half_done(feat_dir, monkeypatch):
+    before = pt_path(feat_dir, "0012").read_bytes()
+
+    def disk_full(*args):
+        args[1].write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr("datasets.features_file.torch.save", disk_full)
+    with pytest.raises(OSError, match="no space"):
+        write_features(feat_dir, "0012", Features(NUMBERS + 1, PATCHES.coords, MADE_FROM))
+    assert pt_path(feat_dir, "0012").read_bytes() == before
+    assert sorted(p.name for p in feat_dir.rglob("*") if p.is_file()) == ["0012.h5", "0012.pt"]
+
+
+def test_features_and_coordinates_must_match_in_number(feat_dir):
+    path = h5_path(feat_dir, "0012")
+    write_features_h5(path, Features(NUMBERS, PATCHES.coords[:2]))
+    with pytest.raises(ItemError, match="3 features, but 2 coordinates"):
+        read_features_h5(path)
