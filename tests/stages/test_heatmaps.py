@@ -1,0 +1,229 @@
+"""create_heatmaps.py from the outside: files, names, what is kept and what is made anew."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import create_heatmaps
+import create_patches_fp
+import extract_features_fp
+from models.builder import ModelSettings, build_model
+from models.checkpoint import load_model, save_checkpoint
+from models.encoders.registry import find_encoder
+from models.inference import bag_prediction
+from stages.slide_heatmap import attention_center_shift
+from tests.slides import small_slide, truncate
+from wsi_core.attention_file import read_scores
+from wsi_core.coords_file import read_coords
+
+DIM = find_encoder("handcrafted").dim
+PRESET = "sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,0.5,0.1,8\n"
+NAME = "0.5_roi_0_blur_0_rs_1_bc_0_a_0.4_l_0_bi_0_-1.png"
+RAW = "heatmaps/heatmap_raw_results/exp/good/s1/s1"
+MADE = "heatmaps/heatmap_production_results/exp"
+
+
+def write_checkpoint(path, seed, model_type="clam_sb", n_classes=2):
+    torch.manual_seed(seed)
+    save_checkpoint(path, build_model(ModelSettings(model_type, DIM, n_classes)))
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """A slide, a checkpoint and a configuration in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    small_slide(tmp_path / "slides" / "s1.tif")
+    (tmp_path / "small.csv").write_text(PRESET)
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,good\n")
+    write_checkpoint(tmp_path / "model.pt", seed=0)
+    return {
+        "exp_arguments": {"n_classes": 2, "save_exp_code": "exp"},
+        "data_arguments": {
+            "data_dir": "slides", "process_list": "list.csv", "preset": "small.csv", "slide_ext": ".tif",
+            "label_dict": {"bad": 0, "good": 1},
+        },
+        "patching_arguments": {"patch_size": 256, "overlap": 0.5},
+        "encoder_arguments": {"model_name": "handcrafted"},
+        "model_arguments": {"ckpt_path": "model.pt"},
+        "heatmap_arguments": {"vis_level": 0, "save_ext": "png"},
+    }  # fmt: skip
+
+
+def run(folder, config, *flags):
+    (folder / "c.yaml").write_text(yaml.safe_dump(config))
+    return create_heatmaps.main(["--config", "c.yaml", *flags])
+
+
+def modified(path):
+    return path.stat().st_mtime_ns
+
+
+def test_all_files_bear_their_names(config, tmp_path):
+    config["sample_arguments"] = {"samples": [{"name": "top", "k": 2}, {"name": "off", "sample": False}]}
+    assert run(tmp_path, config) == 0
+    for ending in (".h5", ".pt", "_blockmap.h5", "_blockmap.png", "_mask.png", "_0.5_roi_False.h5"):
+        assert (tmp_path / f"{RAW}{ending}").is_file(), ending
+    assert (tmp_path / "heatmaps/heatmap_raw_results/exp/config.yaml").is_file()
+    with Image.open(tmp_path / MADE / "good" / f"s1_{NAME}") as picture:
+        assert picture.size == (2048, 1536)
+    assert (tmp_path / MADE / "good" / "s1_orig_0.png").is_file()
+    row = pd.read_csv(tmp_path / "heatmaps/results/list.csv").iloc[0]
+    predicted = config["data_arguments"]["label_dict"][row["Pred_0"]]
+    samples = sorted(
+        p.name for p in (tmp_path / MADE / "sampled_patches" / f"label_good_pred_{predicted}" / "top").iterdir()
+    )
+    assert samples[0].startswith("0_s1_x_") and samples[0].endswith("_a_100.000.png") and len(samples) == 2
+
+
+def test_predictions_go_from_the_most_probable_class_down(config, tmp_path):
+    run(tmp_path, config)
+    row = pd.read_csv(tmp_path / "heatmaps/results/list.csv").iloc[0]
+    assert list(row.index) == ["slide_id", "label", "bag_size", "Pred_0", "p_0", "Pred_1", "p_1"]
+    assert row["p_0"] >= row["p_1"] and row["p_0"] + row["p_1"] == pytest.approx(1)
+    assert row["bag_size"] == len(read_scores(tmp_path / f"{RAW}_blockmap.h5").coords)
+
+
+def test_what_is_kept_is_used_only_for_what_it_was_made_from(config, tmp_path):
+    run(tmp_path, config)
+    features, fine = tmp_path / f"{RAW}.h5", tmp_path / f"{RAW}_0.5_roi_False.h5"
+    made = modified(features), modified(fine)
+    config["heatmap_arguments"]["cmap"] = "viridis"
+    run(tmp_path, config)
+    assert (modified(features), modified(fine)) == made  # other colours cost nothing
+    first = read_scores(tmp_path / f"{RAW}_blockmap.h5").scores
+    write_checkpoint(tmp_path / "model.pt", seed=1)
+    run(tmp_path, config)
+    assert modified(features) == made[0] and modified(fine) > made[1]  # another model: other scores
+    assert not np.allclose(read_scores(tmp_path / f"{RAW}_blockmap.h5").scores, first)
+    small_slide(tmp_path / "slides" / "s1.tif", tissue=[(300, 300, 1600, 1300)])
+    run(tmp_path, config)
+    assert modified(features) > made[0]  # another slide: other features
+
+
+def test_with_features_dir_the_probability_is_that_of_the_bag(config, tmp_path):
+    create_patches_fp.main(["--source", "slides", "--save_dir", "out", "--preset", "small.csv", "--patch"])
+    extract_features_fp.main(
+        [
+            "--data_h5_dir",
+            "out",
+            "--data_slide_dir",
+            "slides",
+            "--csv_path",
+            "out/process_list_autogen.csv",
+            "--feat_dir",
+            "feats",
+            "--model_name",
+            "handcrafted",
+            "--num_workers",
+            "0",
+        ]
+    )
+    config["data_arguments"]["features_dir"] = "feats"
+    assert run(tmp_path, config) == 0
+    bag = torch.load(tmp_path / "feats/pt_files/s1.pt", weights_only=True)
+    expected = bag_prediction(load_model(tmp_path / "model.pt"), bag).probabilities
+    row = pd.read_csv(tmp_path / "heatmaps/results/list.csv").iloc[0]
+    assert row["p_0"] == pytest.approx(expected.max(), abs=1e-6)
+    coords = read_coords(tmp_path / "out/patches/s1.h5").coords
+    np.testing.assert_array_equal(read_scores(tmp_path / f"{RAW}_blockmap.h5").coords, coords)
+
+
+@pytest.mark.parametrize("model_type", ["clam_mb", "mil"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_every_model_can_be_shown(config, tmp_path, model_type, n_classes):
+    write_checkpoint(tmp_path / "model.pt", 0, model_type, n_classes)
+    config["model_arguments"]["model_type"] = model_type
+    config["exp_arguments"]["n_classes"] = n_classes
+    config["data_arguments"]["label_dict"] = {name: i for i, name in enumerate(("good", "bad", "ugly")[:n_classes])}
+    assert run(tmp_path, config) == 0
+    assert (tmp_path / MADE / "good" / f"s1_{NAME}").is_file()
+
+
+def test_a_region_is_painted_alone(config, tmp_path):
+    (tmp_path / "list.csv").write_text("slide_id,label,x1,x2,y1,y2\ns1,good,256,1280,256,768\n")
+    config["heatmap_arguments"]["use_roi"] = True
+    assert run(tmp_path, config) == 0
+    with Image.open(tmp_path / MADE / "good" / f"s1_{NAME.replace('roi_0', 'roi_1')}") as picture:
+        assert picture.size == (1024, 512)
+    corners = read_scores(tmp_path / f"{RAW}_0.5_roi_True.h5").coords
+    assert corners.min(axis=0).tolist() == [256, 256] and (corners < [1280, 768]).all()
+
+
+def test_raw_scores_are_kept_without_reference_scores(config, tmp_path):
+    config["heatmap_arguments"]["use_ref_scores"] = False
+    assert run(tmp_path, config) == 0
+    fine, block = read_scores(tmp_path / f"{RAW}_0.5_roi_False.h5"), read_scores(tmp_path / f"{RAW}_blockmap.h5")
+    at = {tuple(c): s for c, s in zip(fine.coords, fine.scores, strict=True)}
+    shared = [(at[tuple(c)], s) for c, s in zip(block.coords, block.scores, strict=True) if tuple(c) in at]
+    assert shared and np.allclose(*zip(*shared, strict=True), atol=1e-5)
+
+
+def test_a_bad_slide_costs_only_itself(config, tmp_path):
+    truncate(small_slide(tmp_path / "slides" / "torn.tif"), 0.02)
+    small_slide(tmp_path / "slides" / "blank.tif", tissue=[])
+    (tmp_path / "list.csv").write_text("slide_id,label\ntorn,good\ngone,good\nblank,bad\ns1,good\n")
+    assert run(tmp_path, config) == 1
+    assert (tmp_path / MADE / "good" / f"s1_{NAME}").is_file()
+    table = pd.read_csv(tmp_path / "heatmaps/results/list.csv", dtype=str, keep_default_na=False).set_index("slide_id")
+    assert table.loc["s1", "Pred_0"] and not table.loc["torn", "Pred_0"]
+
+
+def test_without_a_list_all_slides_are_drawn(config, tmp_path):
+    config["data_arguments"]["process_list"] = None
+    small_slide(tmp_path / "slides" / "s2.tif")
+    assert run(tmp_path, config, "--save_exp_code", "mine", "--overlap", "0") == 0
+    made = tmp_path / "heatmaps/heatmap_production_results/mine/Unspecified"
+    assert len(list(made.glob("s?_0.0_roi_0*.png"))) == 2
+    assert len(pd.read_csv(tmp_path / "heatmaps/results/mine.csv")) == 2
+
+
+def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
+    small_slide(tmp_path / "more" / "s2.tif")
+    config["data_arguments"]["data_dir"] = {"a": "slides", "b": "more"}
+    (tmp_path / "list.csv").write_text("slide_id,label,source\ns1,good,a\ns2,bad,b\n")
+    assert run(tmp_path, config) == 0
+    (tmp_path / "list.csv").write_text("slide_id,label,source\ns1,good,c\n")
+    assert run(tmp_path, config) == 2
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("heatmap_arguments", "alhpa", 0.5, "unknown key heatmap_arguments.alhpa"),
+        ("heatmap_arguments", "alpha", 1.5, "heatmap_arguments.alpha = 1.5"),
+        ("heatmap_arguments", "cmap", "rainbows", "no colour map 'rainbows'"),
+        ("patching_arguments", "overlap", 1.0, "patching_arguments.overlap = 1.0"),
+        ("exp_arguments", "n_classes", 3, "label_dict numbers its classes [0, 1]"),
+        ("exp_arguments", "save_exp_code", "../x", "exp_arguments.save_exp_code"),
+        ("data_arguments", "process_list", "no.csv", "no heatmap process list 'no.csv'"),
+        ("data_arguments", "data_dir", "nowhere", "no folder 'nowhere'"),
+        ("data_arguments", "label_dict", {"x": 0, "y": 1}, "unknown label 'good'; label_dict knows x, y"),
+        ("model_arguments", "ckpt_path", "no.pt", "no checkpoint no.pt"),
+        ("model_arguments", "model_type", "clam_mb", "model_type is clam_sb, not clam_mb"),
+        ("model_arguments", "embed_dim", 7, f"embed_dim is {DIM}, not 7"),
+        ("encoder_arguments", "model_name", "uni_v7", "unknown encoder 'uni_v7'"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line_and_writes_nothing(config, tmp_path, caplog, section, key, value, message):
+    config[section][key] = value
+    assert run(tmp_path, config) == 2
+    assert message in caplog.records[-1].getMessage() and "\n" not in caplog.records[-1].getMessage()
+    assert not (tmp_path / "heatmaps").exists()
+
+
+def test_the_template_is_a_valid_configuration_with_every_key():
+    from stages.heatmap_config import HeatmapConfig, read_config
+    from utils.lookup import PROJECT_ROOT
+
+    path = PROJECT_ROOT / "heatmaps" / "configs" / "config_template.yaml"
+    read_config(path)
+    written = yaml.safe_load(path.read_text())
+    for name, field in HeatmapConfig.model_fields.items():
+        assert set(written[name]) == set(field.annotation.model_fields), name
+
+
+def test_the_tested_points_move_out_with_the_overlap():
+    assert [attention_center_shift(o) for o in (0, 0.24, 0.25, 0.9, 0.95)] == [0.375, 0.375, 0.5, 0.5, 0.625]

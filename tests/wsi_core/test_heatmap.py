@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.stats import percentileofscore
+
+from tests.slides import TISSUE, small_slide
+from wsi_core.contours import Contour
+from wsi_core.grid import Region
+from wsi_core.heatmap import HeatmapStyle, draw_heatmap, mean_scores, patch_cells
+from wsi_core.patch_sampling import sample_patches
+from wsi_core.percentiles import percentiles_among, to_percentiles
+from wsi_core.slide import Slide
+
+
+@given(
+    st.floats(1, 64, allow_nan=False),
+    st.integers(16, 2048),
+    hnp.arrays(np.int64, (5, 2), elements=st.integers(0, 200_000)),
+)
+def test_cells_are_within_a_pixel_of_the_truth_at_every_downsample(downsample, patch_px, corners):
+    cells = patch_cells(corners, patch_px, np.array([downsample, downsample]))
+    truth = np.concatenate([corners, corners + patch_px], axis=1) / downsample
+    assert np.abs(cells - truth).max() <= 1 + 1e-6
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_scores_are_averaged_where_patches_overlap(seed):
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(-3, 20, (12, 2))
+    cells = np.concatenate([starts, starts + rng.integers(1, 9, (12, 2))], axis=1)
+    scores = rng.random(12)
+    total, count = np.zeros((16, 18)), np.zeros((16, 18))
+    for (x0, y0, x1, y1), score in zip(np.clip(cells, 0, None), scores, strict=True):
+        total[y0:y1, x0:x1] += score
+        count[y0:y1, x0:x1] += 1
+    np.testing.assert_allclose(mean_scores(scores, cells, (18, 16)), total / np.maximum(count, 1), atol=1e-9)
+
+
+@given(
+    hnp.arrays(float, st.integers(1, 40), elements=st.integers(0, 9)),
+    hnp.arrays(float, 7, elements=st.integers(-2, 12)),
+)
+def test_percentiles_among_others_are_scipys(reference, scores):
+    expected = percentileofscore(reference, scores, kind="rank")
+    np.testing.assert_allclose(percentiles_among(scores, reference), expected)
+
+
+def test_percentiles_share_the_average_rank():
+    assert to_percentiles(np.array([3.0, 1.0, 3.0, 7.0])).tolist() == [62.5, 25.0, 62.5, 100.0]
+
+
+def test_a_range_without_patches_gives_none():
+    chosen, percentiles = sample_patches(np.arange(10.0), 5, "range_sample", score_range=(41, 49))
+    assert len(chosen) == len(percentiles) == 0
+
+
+@pytest.fixture
+def slide(tmp_path):
+    with Slide(small_slide(tmp_path / "a.tif")) as opened:
+        yield opened
+
+
+X0, Y0, X1, Y1 = TISSUE
+CONTOURS = [Contour(np.array([[X0, Y0], [X1, Y0], [X1, Y1], [X0, Y1]], np.int32))]
+COORDS = np.array([[256, 256], [512, 256], [1408, 256]])
+SCORES = np.array([0.0, 0.6, 1.0])
+PLAIN = HeatmapStyle(alpha=1.0, blank_canvas=True)
+
+
+def draw(slide, style=PLAIN, **options):
+    return draw_heatmap(slide, CONTOURS, COORDS, SCORES, 256, 0, style, **options)
+
+
+def test_only_tissue_under_patches_is_painted(slide):
+    picture = draw(slide)
+    painted = (picture != 255).any(axis=2)
+    assert painted[256:512, 256:768].all() and painted[256:512, 1408:1536].all()
+    assert not painted[256:512, 1540:].any()  # the patch hangs over the tissue's edge
+    assert not painted[600:].any() and not painted[:256].any()
+
+
+def test_binarised_scores_below_the_threshold_are_not_painted(slide):
+    picture = draw(slide, HeatmapStyle(alpha=1.0, blank_canvas=True, binarize=True, binary_thresh=0.5))
+    painted = (picture != 255).any(axis=2)
+    assert not painted[300, 300] and painted[300, 600] and painted[300, 1450]
+    assert (picture[300, 600] == picture[300, 1450]).all()
+
+
+def test_a_region_shows_its_part_and_patches_whose_corner_lies_in_it(slide):
+    picture = draw(slide, region=Region((500, 200), (1500, 600)))
+    assert picture.shape == (400, 1000, 3)
+    painted = (picture != 255).any(axis=2)
+    assert painted[100, 100]  # the patch at x 512
+    assert not painted[100, :12].any()  # the patch at x 256 begins outside
+
+
+def test_alpha_blends_with_the_slide(slide):
+    opaque = draw(slide, HeatmapStyle(alpha=1.0)).astype(float)
+    half = draw(slide, HeatmapStyle(alpha=0.5)).astype(float)
+    below = slide.read_level(0).astype(float)
+    assert np.abs(half - (opaque + below) / 2).max() <= 1
+
+
+def test_blur_smooths_the_step_between_patches(slide):
+    sharp = draw(slide)[380, 256:768].astype(int)
+    blurred = draw(slide, HeatmapStyle(alpha=1.0, blank_canvas=True, blur=True))[380, 256:768].astype(int)
+    assert np.abs(np.diff(blurred, axis=0)).max() < np.abs(np.diff(sharp, axis=0)).max() / 4
