@@ -105,22 +105,8 @@ def test_what_is_kept_is_used_only_for_what_it_was_made_from(config, tmp_path):
 
 def test_with_features_dir_the_probability_is_that_of_the_bag(config, tmp_path):
     create_patches_fp.main(["--source", "slides", "--save_dir", "out", "--preset", "small.csv", "--patch"])
-    extract_features_fp.main(
-        [
-            "--data_h5_dir",
-            "out",
-            "--data_slide_dir",
-            "slides",
-            "--csv_path",
-            "out/process_list_autogen.csv",
-            "--feat_dir",
-            "feats",
-            "--model_name",
-            "handcrafted",
-            "--num_workers",
-            "0",
-        ]
-    )
+    flags = "--csv_path out/process_list_autogen.csv --feat_dir feats --model_name handcrafted --num_workers 0"
+    extract_features_fp.main(["--data_h5_dir", "out", "--data_slide_dir", "slides", *flags.split()])
     config["data_arguments"]["features_dir"] = "feats"
     assert run(tmp_path, config) == 0
     bag = torch.load(tmp_path / "feats/pt_files/s1.pt", weights_only=True)
