@@ -1,13 +1,23 @@
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import timm
 import torch
+from torch import nn
 
-from models.encoders.registry import ENCODERS, find_encoder
+from models.encoders.registry import ENCODERS, EncoderSpec, find_encoder
 from utils.errors import UsageError
 from utils.lookup import PROJECT_ROOT
+
+
+def without_memory(spec: EncoderSpec) -> nn.Module:
+    """Build a network of shapes only."""
+    options: dict[str, Any] = dict(spec.options)
+    with torch.device("meta"):
+        return timm.create_model(spec.architecture, pretrained=False, **options).eval()
+
 
 HEAVY = ("torch", "timm", "numpy", "cv2", "skimage")
 
@@ -30,17 +40,14 @@ def test_networks_of_the_readme_take_224_px(name):
 
 @pytest.mark.parametrize("spec", [s for s in ENCODERS.values() if s.family == "timm"], ids=lambda s: s.name)
 def test_timm_networks_give_as_many_numbers_as_the_registry_says(spec):
-    with torch.device("meta"):  # shapes without memory
-        network = timm.create_model(spec.architecture, pretrained=False, **dict(spec.options)).eval()
-        out = network(torch.empty(2, 3, spec.input_size_px, spec.input_size_px))
+    with torch.device("meta"):
+        out = without_memory(spec)(torch.empty(2, 3, spec.input_size_px, spec.input_size_px))
     shape = out[-1].shape[:2] if isinstance(out, list) else out.shape
     assert tuple(shape) == (2, spec.dim)
 
 
 def test_uni_has_the_parameters_of_its_published_weights():
-    spec = find_encoder("uni_v1")
-    with torch.device("meta"):
-        shapes = timm.create_model(spec.architecture, pretrained=False, **dict(spec.options)).state_dict()
+    shapes = without_memory(find_encoder("uni_v1")).state_dict()
     assert tuple(shapes["pos_embed"].shape) == (1, 197, 1024)
     assert tuple(shapes["blocks.23.ls2.gamma"].shape) == (1024,)
     assert not [name for name in shapes if name.startswith("head.")]

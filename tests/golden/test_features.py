@@ -1,0 +1,33 @@
+"""Features of a real slide equal those of the original."""
+
+import numpy as np
+import pytest
+
+from models.encoders.build import build_encoder
+from stages.encoding import encode_patches
+from tests.golden.inputs import slide_path
+from wsi_core.coords_file import PatchCoords
+
+
+@pytest.fixture(scope="module")
+def patches(shared):
+    with np.load(shared / "goldens" / "coords.npz") as golden:
+        coords = golden["cmu|biopsy|256|256|0|four_pt|True"].astype(np.int64)
+    return PatchCoords(coords=coords, patch_size_px=256, patch_level=0)
+
+
+def test_resnet50_trunc_features_are_equal(shared, patches):
+    encoder = build_encoder("resnet50_trunc", checkpoint=str(shared / "weights" / "resnet50_trunc_pruned.pt"))
+    features = encode_patches(slide_path(shared, "cmu"), patches, encoder, batch_size=16)
+    with np.load(shared / "goldens" / "features_cmu_resnet50_pruned.npz") as golden:
+        expected = golden["features"]
+        np.testing.assert_array_equal(patches.coords, golden["coords"])
+    cosine = (features * expected).sum(1) / np.linalg.norm(features, axis=1) / np.linalg.norm(expected, axis=1)
+    assert cosine.min() >= 0.9999
+    assert np.abs(features - expected).max() <= 2e-3
+
+
+def test_every_handcrafted_number_says_something_about_a_real_slide(shared, patches):
+    features = encode_patches(slide_path(shared, "cmu"), patches, build_encoder("handcrafted"), batch_size=16)
+    assert np.isfinite(features).all() and features.min() >= 0 and features.max() < 1.5
+    assert features.std(axis=0).min() > 1e-3
