@@ -99,7 +99,7 @@ def evaluate(config: EvaluationConfig) -> int:
         write_predictions(folder / f"fold_{fold}.csv", slides.slide_ids, figures)
         area = figures.auc(f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, "test_auc": area, "test_acc": 1 - figures.error})
-    path, table = write_summary(folder, rows, config.folds, config.k)
+    path, table = write_summary(folder, rows, config.folds, k=len(rows))
     print(table_text(table))
     logger.info("summary: %s", path)
     return EXIT_DONE
