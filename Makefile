@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml
 	  "Python 3.10 to 3.13 is needed, %s is %d.%d: make PYTHON=python3.12 ..." % (sys.executable, *v))'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --retries 10 --timeout 60 --upgrade pip
-	$(BIN)/python -m pip install --quiet --retries 10 --timeout 60 --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --retries 10 --timeout 60 '.[dev]'
 	@touch $@
 
 demo: $(STAMP) ## fabricate slides and run the six programs on them (demo_output/)
