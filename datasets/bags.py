@@ -4,29 +4,15 @@ Reads ``pt_files/<slide>.pt``, or ``h5_files/<slide>.h5`` where there is no such
 before training without loading it.
 """
 
-import pickle
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 
-from utils.errors import ItemError, UsageError, one_line
-
-_UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError)
-
-
-def pt_path(features_dir: str | Path, slide_id: str) -> Path:
-    """Return where a slide's features are as a torch tensor."""
-    return Path(features_dir) / "pt_files" / f"{slide_id}.pt"
-
-
-def h5_path(features_dir: str | Path, slide_id: str) -> Path:
-    """Return where a slide's features are together with their coordinates."""
-    return Path(features_dir) / "h5_files" / f"{slide_id}.h5"
+from datasets.features_file import features_shape, h5_path, pt_path, read_features_h5, read_features_pt
+from utils.errors import ItemError, UsageError
 
 
 def read_bag(features_dir: str | Path, slide_id: str) -> torch.Tensor:
@@ -36,9 +22,7 @@ def read_bag(features_dir: str | Path, slide_id: str) -> torch.Tensor:
         ItemError: no such file, or it holds no table of numbers.
     """
     path = pt_path(features_dir, slide_id)
-    if path.is_file():
-        return _read_pt(path).to(torch.float32)
-    return read_bag_and_coords(features_dir, slide_id)[0]
+    return read_features_pt(path) if path.is_file() else read_bag_and_coords(features_dir, slide_id)[0]
 
 
 def read_bag_and_coords(features_dir: str | Path, slide_id: str) -> tuple[torch.Tensor, np.ndarray]:
@@ -47,12 +31,8 @@ def read_bag_and_coords(features_dir: str | Path, slide_id: str) -> tuple[torch.
     Raises:
         ItemError: no such file, or it lacks one of the two.
     """
-    path = h5_path(features_dir, slide_id)
-    try:
-        with h5py.File(path) as file:
-            return torch.from_numpy(file["features"][:].astype(np.float32)), file["coords"][:]
-    except _UNREADABLE as error:
-        raise _no_bag(path, error) from error
+    stored = read_features_h5(h5_path(features_dir, slide_id))
+    return torch.from_numpy(stored.features), stored.coords
 
 
 def check_bags(features_dir: str | Path, slide_ids: Iterable[str], embed_dim: int | None = None) -> int:
@@ -70,11 +50,14 @@ def check_bags(features_dir: str | Path, slide_ids: Iterable[str], embed_dim: in
     shapes: dict[str, tuple[int, int]] = {}
     missing, unreadable = [], []
     for slide_id in slide_ids:
-        if not (pt_path(features_dir, slide_id).is_file() or h5_path(features_dir, slide_id).is_file()):
+        path = next(
+            (p for p in (pt_path(features_dir, slide_id), h5_path(features_dir, slide_id)) if p.is_file()), None
+        )
+        if path is None:
             missing.append(slide_id)
             continue
         try:
-            shapes[slide_id] = _shape_of_bag(features_dir, slide_id)
+            shapes[slide_id] = features_shape(path)
         except ItemError as error:
             unreadable.append(f"{slide_id} ({error})")
     width = _width(features_dir, shapes, embed_dim)
@@ -96,34 +79,3 @@ def _width(features_dir: str | Path, shapes: dict[str, tuple[int, int]], embed_d
             "leave the flag out, or point to the features that are meant"
         )
     return found if embed_dim is None else embed_dim
-
-
-def _shape_of_bag(features_dir: str | Path, slide_id: str) -> tuple[int, int]:
-    path = pt_path(features_dir, slide_id)
-    if path.is_file():
-        features = _read_pt(path, on_disk=True)
-        return features.shape[0], features.shape[1]
-    path = h5_path(features_dir, slide_id)
-    try:
-        with h5py.File(path) as file:
-            n_patches, dim = file["features"].shape
-    except _UNREADABLE as error:
-        raise _no_bag(path, error) from error
-    return n_patches, dim
-
-
-def _read_pt(path: Path, *, on_disk: bool = False) -> torch.Tensor:
-    """Load a tensor (N, D); ``on_disk`` maps the file, which reads no number, where its format allows."""
-    try:
-        mapped = on_disk and zipfile.is_zipfile(path)
-        features = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except _UNREADABLE as error:
-        raise _no_bag(path, error) from error
-    if not isinstance(features, torch.Tensor) or features.ndim != 2:
-        raise ItemError(f"{path}: no tensor of (patches, numbers)", "failed_features")
-    return features
-
-
-def _no_bag(path: Path, error: Exception) -> ItemError:
-    reason = "no such file" if isinstance(error, FileNotFoundError) else one_line(error)
-    return ItemError(f"{path}: no features to read: {reason}", "failed_features")

@@ -6,6 +6,7 @@ are read all the same.
 """
 
 import pickle
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +14,24 @@ import h5py
 import numpy as np
 import torch
 
-from datasets.bags import h5_path, pt_path
 from utils.atomic import atomic_path
-from utils.errors import ItemError
+from utils.errors import ItemError, one_line
 from utils.version import VERSION
 from wsi_core.coords_file import PatchCoords
 
 STATUS_BAD = "bad_features"
+
+# What torch and h5py raise at files that are none of theirs, hold objects, or end too early.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,16 @@ class Features:
     features: np.ndarray
     coords: np.ndarray
     made_from: dict[str, str] = field(default_factory=dict)
+
+
+def h5_path(feat_dir: str | Path, slide_id: str) -> Path:
+    """Return where a slide's features are together with their coordinates."""
+    return Path(feat_dir) / "h5_files" / f"{slide_id}.h5"
+
+
+def pt_path(feat_dir: str | Path, slide_id: str) -> Path:
+    """Return where a slide's features are as a torch tensor."""
+    return Path(feat_dir) / "pt_files" / f"{slide_id}.pt"
 
 
 def provenance(encoder: str, weights_sha256: str, target_patch_size_px: int, patches: PatchCoords) -> dict[str, str]:
@@ -73,12 +95,6 @@ def write_features_h5(path: Path, features: Features) -> None:
         file.attrs.update(features.made_from)
 
 
-def write_features_pt(path: Path, features: np.ndarray) -> None:
-    """Write the pt, atomically."""
-    with atomic_path(path) as part:
-        torch.save(torch.from_numpy(np.ascontiguousarray(features, np.float32)), part)
-
-
 def read_features_h5(path: Path) -> Features:
     """Read the h5.
 
@@ -88,11 +104,55 @@ def read_features_h5(path: Path) -> Features:
     try:
         with h5py.File(path, "r") as file:
             read = Features(file["features"][:].astype(np.float32), file["coords"][:].astype(np.int64), _texts(file))
-    except (OSError, KeyError) as error:
-        raise ItemError(f"{path} holds no features with coordinates ({error})", STATUS_BAD) from error
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
     if read.features.ndim != 2 or len(read.features) != len(read.coords):
         raise ItemError(f"{path}: {len(read.features)} features, but {len(read.coords)} coordinates", STATUS_BAD)
     return read
+
+
+def write_features_pt(path: Path, features: np.ndarray) -> None:
+    """Write the pt, atomically."""
+    with atomic_path(path) as part:
+        torch.save(torch.from_numpy(np.ascontiguousarray(features, np.float32)), part)
+
+
+def read_features_pt(path: Path) -> torch.Tensor:
+    """Read the pt; float32 (N, D).
+
+    Raises:
+        ItemError: it is missing, damaged or holds no table of numbers.
+    """
+    return _load_pt(path, on_disk=False).to(torch.float32)
+
+
+def _load_pt(path: Path, *, on_disk: bool) -> torch.Tensor:
+    """Load a tensor (N, D); ``on_disk`` maps the file, which reads no number, where its format allows."""
+    try:
+        mapped = on_disk and zipfile.is_zipfile(path)
+        features = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(features, torch.Tensor) or features.ndim != 2:
+        raise ItemError(f"{path}: no tensor of (patches, numbers)", STATUS_BAD)
+    return features
+
+
+def features_shape(path: Path) -> tuple[int, int]:
+    """Return the (N, D) of an h5 or pt without reading its numbers.
+
+    Raises:
+        ItemError: it is missing, damaged or holds no table of numbers.
+    """
+    if path.suffix == ".pt":
+        n_patches, dim = _load_pt(path, on_disk=True).shape
+        return n_patches, dim
+    try:
+        with h5py.File(path, "r") as file:
+            n_patches, dim = file["features"].shape
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    return n_patches, dim
 
 
 def read_provenance(path: Path) -> dict[str, str]:
@@ -109,25 +169,28 @@ def is_complete(feat_dir: Path, slide_id: str, patches: PatchCoords, dim: int) -
 
     What a file does not say about the reading, such as one of the original, is not held against it.
     """
-    shape = (len(patches), dim)
     try:
-        with h5py.File(h5_path(feat_dir, slide_id), "r") as file:
-            same_shape = getattr(file["features"], "shape", None) == shape
-            if not same_shape or not np.array_equal(file["coords"][()], patches.coords):
-                return False
-            made_from = _texts(file)
-    except (OSError, KeyError, TypeError):
+        shapes = {features_shape(path) for path in (h5_path(feat_dir, slide_id), pt_path(feat_dir, slide_id))}
+        stored = _coords_and_texts(h5_path(feat_dir, slide_id))
+    except ItemError:
         return False
-    same_reading = all(made_from.get(name, value) == value for name, value in _reading(patches).items())
-    return same_reading and _pt_shape(pt_path(feat_dir, slide_id)) == shape
+    if shapes != {(len(patches), dim)} or not np.array_equal(stored[0], patches.coords):
+        return False
+    return all(stored[1].get(name, value) == value for name, value in _reading(patches).items())
 
 
-def _pt_shape(path: Path) -> tuple[int, ...] | None:
+def _coords_and_texts(path: Path) -> tuple[np.ndarray, dict[str, str]]:
     try:
-        return tuple(torch.load(path, map_location="cpu", weights_only=True, mmap=True).shape)
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, pickle.UnpicklingError):
-        return None
+        with h5py.File(path, "r") as file:
+            return file["coords"][()], _texts(file)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
 
 
 def _texts(file: h5py.File) -> dict[str, str]:
     return {name: str(value) for name, value in file.attrs.items()}
+
+
+def _unreadable(path: Path, error: Exception) -> ItemError:
+    reason = "no such file" if isinstance(error, FileNotFoundError) else one_line(error)
+    return ItemError(f"{path}: no features to read: {reason}", STATUS_BAD)

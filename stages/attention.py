@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from datasets.bags import h5_path
 from datasets.features_file import (
     Features,
+    h5_path,
     provenance,
     read_features_h5,
     read_provenance,

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.bags import h5_path
-from datasets.features_file import Features, is_complete, provenance, read_provenance, write_features
+from datasets.features_file import Features, h5_path, is_complete, provenance, read_provenance, write_features
 from datasets.patches import SlidePatches
 from models.encoders.build import build_encoder
 from models.encoders.encoder import Encoder

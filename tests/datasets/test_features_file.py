@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.bags import h5_path, pt_path
 from datasets.features_file import (
     Features,
+    h5_path,
     is_complete,
     provenance,
+    pt_path,
     read_features_h5,
     read_provenance,
     write_features,
