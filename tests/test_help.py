@@ -1,0 +1,74 @@
+"""The command lines that users know: every flag, its default, and help without delay."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIRED = object()
+
+# script -> flag -> default; None: worked out from the data or another flag
+FLAGS = {
+    "create_patches_fp": {
+        "source": REQUIRED, "save_dir": REQUIRED, "patch_size": 256, "step_size": None, "patch_level": 0,
+        "custom_downsample": 1, "preset": None, "process_list": None, "seg": False, "patch": False, "stitch": False,
+        "no_auto_skip": False,
+    },
+    "extract_features_fp": {
+        "data_h5_dir": REQUIRED, "data_slide_dir": REQUIRED, "csv_path": REQUIRED, "feat_dir": REQUIRED,
+        "batch_size": 256, "slide_ext": ".svs", "model_name": "resnet50_trunc", "target_patch_size": None,
+        "no_auto_skip": False, "encoder_ckpt": None,
+    },
+    "create_splits_seq": {
+        "task": REQUIRED, "seed": 1, "k": 10, "label_frac": 1.0, "val_frac": 0.1, "test_frac": 0.1,
+    },
+    "main": {
+        "data_root_dir": REQUIRED, "embed_dim": None, "max_epochs": 200, "lr": 1e-4, "label_frac": 1.0, "reg": 1e-5,
+        "seed": 1, "k": 10, "k_start": -1, "k_end": -1, "results_dir": "./results", "split_dir": None,
+        "log_data": False, "testing": False, "early_stopping": False, "opt": "adam", "drop_out": 0.25,
+        "bag_loss": "ce", "model_type": "clam_sb", "exp_code": REQUIRED, "weighted_sample": False,
+        "model_size": "small", "task": REQUIRED, "no_inst_cluster": False, "inst_loss": "ce", "subtyping": False,
+        "bag_weight": 0.7, "B": 8,
+    },
+    "eval": {
+        "data_root_dir": REQUIRED, "results_dir": "./results", "save_exp_code": None, "models_exp_code": REQUIRED,
+        "splits_dir": None, "model_size": None, "model_type": None, "k": 10, "k_start": -1, "k_end": -1, "fold": -1,
+        "micro_average": False, "split": "test", "task": REQUIRED, "drop_out": 0.25, "embed_dim": None,
+    },
+    "create_heatmaps": {"config": REQUIRED, "save_exp_code": None, "overlap": None},
+}  # fmt: skip
+SLOW = ("torch", "pandas", "cv2", "h5py", "matplotlib", "numpy")
+
+
+@pytest.mark.parametrize("script", FLAGS)
+def test_every_flag_is_known_with_its_default(script):
+    actions = {action.dest: action for action in importlib.import_module(script).build_parser()._actions}
+    for flag, default in FLAGS[script].items():
+        assert f"--{flag}" in actions[flag].option_strings
+        assert actions[flag].required == (default is REQUIRED), flag
+        assert default is REQUIRED or actions[flag].default == default, flag
+        assert actions[flag].help, flag
+
+
+def test_the_older_spelling_of_the_heatmap_flag_works():
+    parser = importlib.import_module("create_heatmaps").build_parser()
+    assert parser.parse_args(["--config_file", "a.yaml"]).config == "a.yaml"
+
+
+@pytest.mark.parametrize("script", FLAGS)
+def test_help_answers_before_anything_slow_is_imported(script):
+    code = f"""
+import runpy, sys
+sys.argv = ["{script}.py", "--help"]
+try:
+    runpy.run_path("{script}.py", run_name="__main__")
+except SystemExit as stop:
+    slow = [name for name in {SLOW} if name in sys.modules]
+    sys.exit(f"imports {{slow}}" if slow else stop.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "exit codes: 0 done" in done.stdout and "default" in done.stdout
