@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -109,4 +110,10 @@ def batch_loader(batches: PatchBatches, num_workers: int, context: str | None = 
         num_workers=min(num_workers, len(batches)),
         multiprocessing_context=context if num_workers and len(batches) else None,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_one_thread,
     )
+
+
+def _one_thread(_worker: int) -> None:
+    """Keep OpenCV to one thread: its threads do not survive a fork, and one worker a processor is enough."""
+    cv2.setNumThreads(1)
