@@ -22,7 +22,7 @@ from wsi_core.grid import Grid, patch_coords
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
 from wsi_core.process_list import EMPTY_STATUSES, FILE_NAME, ProcessList
-from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, resolve_level, segment_slide
+from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, no_tissue_reason, resolve_level, segment_slide
 from wsi_core.slide import Slide
 from wsi_core.slide_folder import find_slide, list_slides
 
@@ -185,7 +185,7 @@ def _make_outputs(name: str, slide: Slide, params: SlideParams, slides: ProcessL
                 picture = draw_mask(slide, contours, params.vis_level, params.line_thickness)
                 save_picture(config.mask_path(slide_id), picture)
         if not contours:
-            return _empty(name, "no_tissue", "no contour is larger than a_t; lower a_t or sthresh", config)
+            return _empty(name, "no_tissue", no_tissue_reason(params), config)
     with _failing_as("failed_patch"):
         if config.patch:
             patches = _lay_grid(slide, contours, params, config)

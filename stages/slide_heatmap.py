@@ -31,7 +31,7 @@ from wsi_core.params import SlideParams
 from wsi_core.patch_reading import read_patch
 from wsi_core.patch_sampling import sample_patches
 from wsi_core.percentiles import percentiles_among, to_percentiles
-from wsi_core.segmentation import resolve_level, segment_slide
+from wsi_core.segmentation import no_tissue_reason, resolve_level, segment_slide
 from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def draw_slide(
     with Slide(path) as slide:
         contours = segment_slide(slide, params, downsample=HEATMAP_DOWNSAMPLE)
         if not contours:
-            return Result(row.name, "no_tissue", "no contour is larger than a_t; lower a_t or sthresh"), {}
+            return Result(row.name, "no_tissue", no_tissue_reason(params)), {}
         job = _SlideHeatmap(slide, row, contours, region, config, model)
         level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
         save_picture(job.paths.raw("_mask.png"), draw_mask(slide, contours, level, params.line_thickness))

@@ -90,6 +90,15 @@ def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     return mask
 
 
+def no_tissue_reason(params: SlideParams) -> str:
+    """Say what to change where no tissue was found."""
+    area_mpx = params.a_t * AREA_UNIT_PX**2 / 1e6
+    return (
+        f"no tissue is larger than a_t {params.a_t:g} ({area_mpx:.3g} million level-0 pixels); "
+        "lower a_t (preset bwh_biopsy has 1) or sthresh"
+    )
+
+
 def select(contours: list[Contour], params: SlideParams) -> list[Contour]:
     """Apply ``keep_ids`` (none: keep all) and ``exclude_ids``.
 
