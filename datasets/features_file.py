@@ -5,8 +5,6 @@ made from; the pt holds the features as one tensor. Files of the original and of
 are read all the same.
 """
 
-import pickle
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,22 +14,14 @@ import torch
 
 from utils.atomic import atomic_path
 from utils.errors import ItemError, one_line
+from utils.torch_file import DamagedFileError, read_torch_file
 from utils.version import VERSION
 from wsi_core.coords_file import PatchCoords
 
 STATUS_BAD = "bad_features"
 
-# What torch and h5py raise at files that are none of theirs, hold objects, or end too early.
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    pickle.UnpicklingError,
-)
+# What h5py raises at files that are none of its own, or lack what is asked for.
+_UNREADABLE_H5 = (OSError, LookupError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -104,7 +94,7 @@ def read_features_h5(path: Path) -> Features:
     try:
         with h5py.File(path, "r") as file:
             read = Features(file["features"][:].astype(np.float32), file["coords"][:].astype(np.int64), _texts(file))
-    except _UNREADABLE as error:
+    except _UNREADABLE_H5 as error:
         raise _unreadable(path, error) from error
     if read.features.ndim != 2 or len(read.features) != len(read.coords):
         raise ItemError(f"{path}: {len(read.features)} features, but {len(read.coords)} coordinates", STATUS_BAD)
@@ -127,11 +117,10 @@ def read_features_pt(path: Path) -> torch.Tensor:
 
 
 def _load_pt(path: Path, *, on_disk: bool) -> torch.Tensor:
-    """Load a tensor (N, D); ``on_disk`` maps the file, which reads no number, where its format allows."""
+    """Load a tensor (N, D); ``on_disk`` reads no number, where the file's format allows."""
     try:
-        mapped = on_disk and zipfile.is_zipfile(path)
-        features = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except _UNREADABLE as error:
+        features = read_torch_file(path, on_disk=on_disk)
+    except DamagedFileError as error:
         raise _unreadable(path, error) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2:
         raise ItemError(f"{path}: no tensor of (patches, numbers)", STATUS_BAD)
@@ -150,7 +139,7 @@ def features_shape(path: Path) -> tuple[int, int]:
     try:
         with h5py.File(path, "r") as file:
             n_patches, dim = file["features"].shape
-    except _UNREADABLE as error:
+    except _UNREADABLE_H5 as error:
         raise _unreadable(path, error) from error
     return n_patches, dim
 
@@ -183,7 +172,7 @@ def _coords_and_texts(path: Path) -> tuple[np.ndarray, dict[str, str]]:
     try:
         with h5py.File(path, "r") as file:
             return file["coords"][()], _texts(file)
-    except _UNREADABLE as error:
+    except _UNREADABLE_H5 as error:
         raise _unreadable(path, error) from error
 
 

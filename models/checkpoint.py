@@ -5,7 +5,6 @@ Files of the original load too: those saved from several GPUs (``.module.``), wi
 each class).
 """
 
-import pickle
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +16,9 @@ from models.builder import ModelSettings, build_model
 from models.model_clam import SIZES
 from utils.atomic import atomic_path
 from utils.errors import UsageError, one_line
+from utils.torch_file import DamagedFileError, read_torch_file
 
 State = dict[str, torch.Tensor]
-
-# what torch's restricted reader raises at bytes that are no checkpoint
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    pickle.UnpicklingError,
-)
 
 
 def save_checkpoint(path: Path, model: nn.Module) -> None:
@@ -50,9 +37,9 @@ def read_checkpoint(path: Path) -> State:
     if not path.is_file():
         raise UsageError(f"no checkpoint {path}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise UsageError(f"checkpoint {path} is damaged or holds more than tensors: {one_line(error)[:200]}") from error
+        state = read_torch_file(path)
+    except DamagedFileError as error:
+        raise UsageError(f"checkpoint {path} is damaged or holds more than tensors: {error}") from error
     if not isinstance(state, dict) or not all(_is_named_tensor(*item) for item in state.items()):
         raise UsageError(f"checkpoint {path} is no dictionary of named tensors")
     try:

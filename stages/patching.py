@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.runner import Result, run_each, summarise
-from utils.errors import ItemError, UsageError
+from utils.errors import ItemError
 from utils.lookup import require_folder
 from utils.names import slide_id_of
 from utils.pictures import save_picture
@@ -241,8 +241,6 @@ def _failing_as(status: str) -> Iterator[None]:
     """Give an ItemError raised inside the status of the step that it broke."""
     try:
         yield
-    except UsageError:
-        raise
     except ItemError as error:
         raise ItemError(str(error), status) from error
 

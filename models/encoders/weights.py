@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pickle
 from pathlib import Path
 
 import torch
@@ -14,14 +13,13 @@ from torch import nn
 
 from models.encoders.registry import EncoderSpec
 from utils.errors import UsageError, one_line
+from utils.torch_file import DamagedFileError, read_torch_file
 
 logger = logging.getLogger(__name__)
 
 HUB_TIMEOUT_S = 10
 # The hub's own errors, and those of the HTTP library below it, which differs between its releases.
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, HfHubHTTPError.__bases__[0])  # type: ignore[assignment]
-# What torch and safetensors raise for files that are none of theirs, or hold objects.
-_DAMAGED = (OSError, RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError, SafetensorError)
 # Prefixes under which training frameworks keep the network.
 WRAPPERS = ("module.", "model.", "backbone.")
 
@@ -74,21 +72,21 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         UsageError: the file is damaged or holds more than tensors.
     """
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
-    except _DAMAGED as error:
-        raise UsageError(f"weights {path} are damaged or hold more than tensors: {one_line(error)[:200]}") from error
+        state = load_file(path) if path.suffix == ".safetensors" else _network_of(read_torch_file(path))
+    except (DamagedFileError, SafetensorError, OSError) as error:
+        raise UsageError(f"weights {path} are damaged or hold more than tensors: {one_line(error)}") from error
     return {
         _unwrapped(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
     }
 
 
-def _read_torch(path: Path) -> dict[str, torch.Tensor]:
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
+def _network_of(loaded: object) -> dict[str, torch.Tensor]:
+    """Return the tensors of what a training framework saved, which may lie one dictionary deeper."""
     for key in ("state_dict", "model", "teacher"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict):
-        raise ValueError("no dictionary of tensors")
+        raise DamagedFileError("no dictionary of tensors")
     return {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
 
 

@@ -1,0 +1,47 @@
+"""Reading torch files of strangers: tensors only, never code."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.errors import PipelineError, one_line
+
+# What torch's restricted reader raises at files that are none of its own, hold objects, or end too early.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    pickle.UnpicklingError,
+)
+MAX_REASON_LENGTH = 200  # torch explains at length what to do about files one trusts
+
+
+class DamagedFileError(PipelineError):
+    """A file cannot be read as tensors; the text says why, without naming the file."""
+
+
+def read_torch_file(path: Path, *, on_disk: bool = False) -> Any:
+    """Load what ``torch.save`` wrote, on the CPU.
+
+    Args:
+        path: the file.
+        on_disk: map the file, which reads no number, where its format allows.
+
+    Raises:
+        DamagedFileError: the file is missing, damaged, or holds more than tensors and plain containers.
+    """
+    try:
+        mapped = on_disk and zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except FileNotFoundError as error:
+        raise DamagedFileError("no such file") from error
+    except _UNREADABLE as error:
+        raise DamagedFileError(one_line(error)[:MAX_REASON_LENGTH]) from error
