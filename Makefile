@@ -16,10 +16,13 @@ help: ## list the targets
 
 venv: $(STAMP) ## set up .venv with everything from the registry's wheels
 
-$(STAMP): pyproject.toml
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else \
 	  "Python 3.10 to 3.13 is needed, %s is %d.%d: make PYTHON=python3.12 ..." % (sys.executable, *v))'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
+
+# the pipe: pip only has to be there, a newer one is no reason to install again
+$(STAMP): pyproject.toml | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --retries 10 --timeout 60 --upgrade pip
 	$(BIN)/python -m pip install --quiet --retries 10 --timeout 60 '.[dev]'
 	@touch $@
@@ -36,7 +39,7 @@ soak: $(STAMP) ## run the long tests
 lint: $(STAMP) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(SCRIPTS)
+	$(BIN)/mypy $(SCRIPTS) benchmarks
 
 clean: ## remove .venv, caches and the demo's output
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage demo_output *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage demo_output build *.egg-info

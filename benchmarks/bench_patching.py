@@ -5,9 +5,11 @@
 Both ways run in turn in this process on the same outline; the ratio is that of their best times.
 """
 
+import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
@@ -23,17 +25,24 @@ PATCH_PX = 256
 
 def main() -> None:
     """Print a row for each size of slide."""
-    print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, Python {platform.python_version()}, one thread")
+    print(_setting())
     print("vertices  slide_px  patches  at_once_s  point_by_point_s  ratio")
     cv2.setNumThreads(1)
     for n_vertices, side_px in CASES:
         outline = _outline(n_vertices, side_px)
-        at_once_s, coords = _best(lambda o=outline, s=side_px: _at_once(o, s))
-        by_point_s, same = _best(lambda o=outline: _point_by_point(o))
+        at_once_s, coords = _best(partial(_at_once, outline, side_px))
+        by_point_s, same = _best(partial(_point_by_point, outline))
         if not np.array_equal(coords, same):
             raise SystemExit("the two ways differ")
         row = (n_vertices, side_px, len(coords), at_once_s, by_point_s, by_point_s / at_once_s)
         print("{:8d}  {:8d}  {:7d}  {:9.3f}  {:16.3f}  {:5.1f}".format(*row))
+
+
+def _setting() -> str:
+    """Return the date, the machine and the versions that the figures hold for."""
+    machine = f"{platform.machine()}, {os.cpu_count()} processors (one thread used)"
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}, OpenCV {cv2.__version__}"
+    return f"{time.strftime('%Y-%m-%d')}, {machine}, {versions}"
 
 
 def _outline(n_vertices: int, side_px: int) -> np.ndarray:
