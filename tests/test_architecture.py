@@ -10,70 +10,183 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ("create_patches_fp", "extract_features_fp", "create_splits_seq", "main", "eval", "create_heatmaps")
-# package -> the packages of ours that it may import
-MAY_IMPORT = {
+PACKAGES = ("utils", "wsi_core", "models", "datasets", "stages")
+# package or script -> what of ours it may import, besides itself
+MAY_IMPORT: dict[str, set[str]] = {
     "utils": set(),
     "wsi_core": {"utils"},
     "models": {"utils"},
     "datasets": {"utils", "wsi_core"},
     "stages": {"utils", "wsi_core", "models", "datasets"},
+    **{script: set(PACKAGES) for script in SCRIPTS},
 }
-MODULES = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
+OURS = {*MAY_IMPORT, "demo", "tests", "benchmarks"}
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+PROGRAM = [*(ROOT / f"{script}.py" for script in SCRIPTS), *MODULES]
+UNPICKLERS = {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
 
 
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-
-
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
+def nodes_of(module: ast.Module, *kinds: type[ast.AST]) -> Iterator:
+    return (node for node in ast.walk(module) if isinstance(node, kinds))
+
+
+def imports(module: ast.Module) -> set[str]:
+    """Return the dotted names of the imported modules, wherever in the file the import stands."""
+    plain = {alias.name for node in nodes_of(module, ast.Import) for alias in node.names}
+    return plain | {"." * node.level + (node.module or "") for node in nodes_of(module, ast.ImportFrom)}
+
+
+def tops(modules: set[str]) -> set[str]:
+    return {module.split(".")[0] for module in modules}
+
+
+def is_unsafe_call(call: ast.Call) -> bool:
+    """Say whether a call runs, or may run, code that came with data, or waits for a person."""
+    owner, _, function = ast.unparse(call.func).rpartition(".")
+    keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    return (
+        (owner in ("", "builtins") and function in {"eval", "exec", "input"})
+        or (owner in UNPICKLERS and function not in {"dump", "dumps"})
+        or (owner == "yaml" and function not in {"safe_load", "safe_dump", "dump"})
+        or ((owner, function) == ("torch", "load") and keywords.get("weights_only") != "True")
+        or keywords.get("weights_only", "True") != "True"
+        or keywords.get("allow_pickle", "False") != "False"
+        or function == "read_pickle"
+    )
+
+
+def hides_an_unsafe_call(node: ast.Import | ast.ImportFrom) -> bool:
+    """Say whether an import gives a loader a name under which `is_unsafe_call` would not know it."""
+    if isinstance(node, ast.ImportFrom):
+        loads = {alias.name for alias in node.names} & {"load", "*"}
+        return node.module in UNPICKLERS | {"yaml"} or (node.module == "torch" and bool(loads))
+    return any(alias.asname and alias.name in UNPICKLERS | {"yaml", "torch"} for alias in node.names)
+
+
+def unsafe(module: ast.Module) -> list[str]:
+    """Return what would trust a stranger's file, as it stands in the source."""
+    found = [node for node in nodes_of(module, ast.Call) if is_unsafe_call(node)]
+    found += [node for node in nodes_of(module, ast.Import, ast.ImportFrom) if hides_an_unsafe_call(node)]
+    return [ast.unparse(node) for node in found]
+
+
+def catches_everything(module: ast.Module) -> bool:
+    """Say whether something catches, or suppresses, any exception at all."""
+    caught: list[ast.expr | None] = []
+    for handler in nodes_of(module, ast.ExceptHandler):
+        caught += handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    for call in nodes_of(module, ast.Call):
+        if ast.unparse(call.func).split(".")[-1] == "suppress":
+            caught += call.args
+    return any(kind is None or ast.unparse(kind) in {"Exception", "BaseException"} for kind in caught)
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run some code as a user of the checkout would, in a fresh process in the project's root."""
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+
+
+def test_every_package_is_looked_at():
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=name)
 def test_imports_run_downwards_only(path):
-    package = path.relative_to(ROOT).parts[0]
-    ours = {module.split(".")[0] for module in imports(path)} & {*MAY_IMPORT, *SCRIPTS, "demo", "tests", "benchmarks"}
-    assert ours <= MAY_IMPORT[package] | {package}
+    layer = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    assert tops(imports(tree(path))) & OURS <= MAY_IMPORT[layer] | ({layer} & set(PACKAGES))
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=name)
+def test_imports_name_their_module_in_full(path):
+    """Relative imports would escape the test above."""
+    assert not [module for module in imports(tree(path)) if module.startswith(".")]
 
 
 def test_only_one_module_knows_openslide():
-    assert [name(path) for path in MODULES if "openslide" in set(imports(path))] == ["wsi_core/slide.py"]
+    assert [name(path) for path in PROGRAM if "openslide" in tops(imports(tree(path)))] == ["wsi_core/slide.py"]
 
 
 def test_the_registry_of_encoders_needs_no_torch():
-    code = "import sys, models.encoders.registry; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    done = python(
+        "import sys, models.encoders.registry; sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
+    )
+    assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
+@pytest.mark.parametrize("path", PROGRAM, ids=name)
 def test_files_of_strangers_are_data(path):
-    calls = {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
-    assert not calls & {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "input"}
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
-            assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
+    assert unsafe(tree(path)) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "eval(text)",
+        "exec(text)",
+        "pickle.load(file)",
+        "pickle.Unpickler(file)",
+        "from pickle import load",
+        "import pickle as p",
+        "import torch as t",
+        "from torch import load",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "yaml.load(text, Loader=Loader)",
+        "yaml.unsafe_load(text)",
+        "numpy.load(path, allow_pickle=True)",
+        "pandas.read_pickle(path)",
+    ],
+)
+def test_a_trusting_call_would_be_noticed(code):
+    assert unsafe(ast.parse(code))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "model.eval()",
+        "torch.load(path, weights_only=True)",
+        "pickle.dump(x, file)",
+        "yaml.safe_load(text)",
+        "h5.load(x)",
+    ],
+)
+def test_a_harmless_call_is_let_through(code):
+    assert unsafe(ast.parse(code)) == []
 
 
 def test_only_the_runner_catches_everything():
-    broad = {None, "Exception", "BaseException"}
-    catching = [
-        name(path)
-        for path in MODULES
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.ExceptHandler) and (ast.unparse(node.type) if node.type else None) in broad
-    ]
-    assert catching == ["stages/runner.py"]
+    assert [name(path) for path in PROGRAM if catches_everything(tree(path))] == ["stages/runner.py"]
+
+
+@pytest.mark.parametrize("kind", ["", " Exception", " BaseException as error", " (OSError, Exception)"])
+def test_a_broad_catch_would_be_noticed(kind):
+    assert catches_everything(ast.parse(f"try:\n    work()\nexcept{kind}:\n    pass"))
+
+
+def test_a_broad_suppress_would_be_noticed():
+    assert catches_everything(ast.parse("with contextlib.suppress(Exception):\n    work()"))
+
+
+def test_a_narrow_catch_is_let_through():
+    assert not catches_everything(ast.parse("try:\n    work()\nexcept (OSError, ValueError):\n    pass"))
 
 
 def test_our_packages_do_not_get_in_the_way_of_the_libraries():
-    code = "import timm, torchvision, tensorboardX, huggingface_hub, safetensors; timm.create_model('resnet18')"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    """Libraries may look for a package named datasets or utils too; they must not find ours."""
+    code = f"""
+import sys, timm, torchvision, tensorboardX, huggingface_hub, safetensors
+timm.create_model("resnet18", pretrained=False)
+ours = {OURS} & sys.modules.keys()
+sys.exit(f"the libraries imported {{ours}}" if ours else 0)
+"""
+    done = python(code)
     assert done.returncode == 0, done.stderr

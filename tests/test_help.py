@@ -1,6 +1,8 @@
 """The command lines that users know: every flag, its default, and help without delay."""
 
+import argparse
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,17 +42,55 @@ FLAGS = {
     },
     "create_heatmaps": {"config": REQUIRED, "save_exp_code": None, "overlap": None},
 }  # fmt: skip
-SLOW = ("torch", "pandas", "cv2", "h5py", "matplotlib", "numpy")
+CHOICES = {
+    ("main", "opt"): {"adam", "sgd"},
+    ("main", "bag_loss"): {"svm", "ce"},
+    ("main", "inst_loss"): {"svm", "ce"},
+    ("main", "model_type"): {"clam_sb", "clam_mb", "mil"},
+    ("main", "model_size"): {"small", "big"},
+    ("eval", "model_type"): {"clam_sb", "clam_mb", "mil"},
+    ("eval", "model_size"): {"small", "big"},
+    ("eval", "split"): {"train", "val", "test", "all"},
+}
+SLOW = ("torch", "torchvision", "timm", "pandas", "cv2", "h5py", "matplotlib", "numpy")
+
+
+def options(script: str) -> dict[str, argparse.Action]:
+    """Return the options of a script by their names, without dashes."""
+    return {action.dest: action for action in importlib.import_module(script).build_parser()._actions}
+
+
+def help_entries(text: str) -> dict[str, str]:
+    """Return what a help text says on each option, on one line."""
+    entries = re.split(r"\n  --|\n\n", text)
+    return {entry.split()[0].rstrip(","): " ".join(entry.split()) for entry in entries}
+
+
+def is_shown(default: object) -> bool:
+    """Say whether help must state a default: not of a switch, nor where something else decides."""
+    return default is not REQUIRED and default is not None and not isinstance(default, bool)
 
 
 @pytest.mark.parametrize("script", FLAGS)
 def test_every_flag_is_known_with_its_default(script):
-    actions = {action.dest: action for action in importlib.import_module(script).build_parser()._actions}
+    actions = options(script)
     for flag, default in FLAGS[script].items():
         assert f"--{flag}" in actions[flag].option_strings
         assert actions[flag].required == (default is REQUIRED), flag
         assert default is REQUIRED or actions[flag].default == default, flag
         assert actions[flag].help, flag
+
+
+@pytest.mark.parametrize(("script", "flag"), CHOICES)
+def test_a_choice_offers_what_users_know(script, flag):
+    assert set(options(script)[flag].choices or ()) == CHOICES[script, flag]
+
+
+@pytest.mark.parametrize("script", FLAGS)
+def test_help_states_the_defaults(script):
+    shown = help_entries(importlib.import_module(script).build_parser().format_help())
+    for flag, default in FLAGS[script].items():
+        assert not is_shown(default) or f"(default: {default})" in shown[flag], flag
 
 
 def test_the_older_spelling_of_the_heatmap_flag_works():
@@ -71,4 +111,4 @@ except SystemExit as stop:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "exit codes: 0 done" in done.stdout and "default" in done.stdout
+    assert done.stdout.startswith(f"usage: {script}.py") and "exit codes: 0 done" in done.stdout
