@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from utils.errors import ItemError, one_line
+from utils.processes import worker_context
 from wsi_core.coords_file import PatchCoords
 from wsi_core.patch_reading import read_patch
 from wsi_core.slide import Slide
@@ -96,24 +96,18 @@ class PatchBatches(Dataset):
             self._open = None
 
 
-def batch_loader(batches: PatchBatches, num_workers: int, context: str | None = None) -> DataLoader:
+def batch_loader(batches: PatchBatches, num_workers: int) -> DataLoader:
     """Return the batches in order, read ahead by worker processes.
 
     Args:
         batches: what to read.
         num_workers: processes; 0 reads in this one.
-        context: how they start (``fork``, ``spawn``, ...); None: as is usual on the platform.
     """
+    workers = min(num_workers, len(batches))
     return DataLoader(
         batches,
         batch_size=None,
-        num_workers=min(num_workers, len(batches)),
-        multiprocessing_context=context if num_workers and len(batches) else None,
+        num_workers=workers,
+        multiprocessing_context=worker_context() if workers else None,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread,
     )
-
-
-def _one_thread(_worker: int) -> None:
-    """Keep OpenCV to one thread: its threads do not survive a fork, and one worker a processor is enough."""
-    cv2.setNumThreads(1)

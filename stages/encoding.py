@@ -29,7 +29,6 @@ class SlideEncoder:
         encoder: turns patches into features.
         batch_size: patches encoded at once.
         num_workers: processes that read; 0 reads in this one.
-        context: how they start; None: as is usual on the platform.
     """
 
     def __init__(
@@ -38,13 +37,12 @@ class SlideEncoder:
         encoder: Encoder,
         batch_size: int,
         num_workers: int | None = None,
-        context: str | None = None,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         batches = PatchBatches(slides, batch_size, encoder.prepare)
         self._slides = slides
         self._encoder = encoder
-        self._batches: Iterator[PatchBatch] = iter(batch_loader(batches, workers, context))
+        self._batches: Iterator[PatchBatch] = iter(batch_loader(batches, workers))
         self._next_slide = 0
 
     def next_slide(self) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler
 
 from datasets.dataset_generic import Generic_Split
+from utils.processes import worker_context
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,13 @@ def part_for_testing(split: Generic_Split) -> Generic_Split:
 def _loader(split: Generic_Split, sampler: Sampler, device: torch.device) -> DataLoader:
     workers = WORKERS_WITH_GPU if device.type == "cuda" else 0
     return DataLoader(
-        split, batch_size=1, sampler=sampler, collate_fn=_one_bag, num_workers=workers, pin_memory=workers > 0
+        split,
+        batch_size=1,
+        sampler=sampler,
+        collate_fn=_one_bag,
+        num_workers=workers,
+        multiprocessing_context=worker_context() if workers else None,
+        pin_memory=workers > 0,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from datasets.patches import PatchBatches, SlidePatches, batch_loader
 from wsi_core.coords_file import PatchCoords
@@ -53,7 +54,8 @@ def test_spawned_workers_open_the_slide_themselves(slides):
     images, jobs = slides
     batches = PatchBatches(jobs[:1], 6, with_process_id)
     batches[0]  # the slide is open here now, and must not cross over
-    rows = np.concatenate([batch.prepared.numpy() for batch in batch_loader(batches, 2, "spawn")])
+    spawned = DataLoader(batches, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    rows = np.concatenate([batch.prepared.numpy() for batch in spawned])
     np.testing.assert_array_equal(rows[:, 1], [images[0][y : y + 32, x : x + 32].sum() for x, y in GRID])
     assert os.getpid() not in rows[:, 0] and len(set(rows[:, 0])) == 2
 

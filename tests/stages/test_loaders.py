@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from datasets.dataset_generic import Generic_Split
 from stages.loaders import class_weights, part_for_testing, training_loader
+from utils.processes import worker_context
 from utils.seed import seed_everything
 
 CPU = torch.device("cpu")
@@ -27,7 +28,8 @@ def test_worker_processes_keep_the_order(tmp_path, weighted):
     def passes(n_workers: int) -> list[float]:
         seed_everything(1)
         ours = training_loader(split_of([0, 1] * 3, tmp_path, 2), CPU, weighted=weighted)
-        loader = DataLoader(ours.dataset, sampler=ours.sampler, collate_fn=ours.collate_fn, num_workers=n_workers)
+        how = {"num_workers": n_workers, "multiprocessing_context": worker_context() if n_workers else None}
+        loader = DataLoader(ours.dataset, sampler=ours.sampler, collate_fn=ours.collate_fn, **how)
         return [features[0, 0].item() for _ in range(3) for features, _ in loader]
 
     assert passes(0) == passes(2)
