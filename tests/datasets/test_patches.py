@@ -1,5 +1,7 @@
 import os
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from datasets.patches import PatchBatches, SlidePatches, batch_loader
+from utils.lookup import PROJECT_ROOT
 from wsi_core.coords_file import PatchCoords
 
 
@@ -91,3 +94,32 @@ def test_a_slide_that_cannot_be_read_costs_itself_only(slides, tmp_path, num_wor
     assert {batch.slide_number for batch in batches if batch.error} == {1}
     assert all("1.png" in batch.error for batch in batches if batch.slide_number == 1)
     assert sum(len(batch.prepared) for batch in batches) == 2 * len(GRID)
+
+
+AFTER_OPENCV = """
+import sys
+from pathlib import Path
+import cv2, numpy as np
+from datasets.patches import PatchBatches, SlidePatches, batch_loader
+from wsi_core.coords_file import PatchCoords
+
+def with_one_thread(image):
+    cv2.setNumThreads(1)
+    return image
+
+if __name__ == "__main__":
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((3000, 3000), np.float32), (0, 0), 5)
+    patches = PatchCoords(coords=np.zeros((2, 2), int), patch_size_px=16, patch_level=0)
+    batches = PatchBatches([SlidePatches(Path(sys.argv[1]), patches)], 1, with_one_thread)
+    print([tuple(batch.prepared.shape) for batch in batch_loader(batches, 1)])
+"""
+
+
+def test_workers_do_not_wait_for_threads_of_this_process(tmp_path):
+    fabricate_slide(tmp_path / "a.png", 0)
+    (tmp_path / "program.py").write_text(AFTER_OPENCV)
+    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "a.png")]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=100)
+    assert done.stdout.strip() == "[(1, 16, 16, 3), (1, 16, 16, 3)]"

@@ -1,8 +1,5 @@
 """What is encoded belongs to its slide, whatever goes wrong with the one before."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +10,6 @@ from models.encoders.build import build_encoder
 from stages.encoding import SlideEncoder, encode_patches
 from tests.stages.fabricated import fabricate_picture
 from utils.errors import ItemError
-from utils.lookup import PROJECT_ROOT
 from wsi_core.coords_file import PatchCoords
 
 PATCHES = PatchCoords(
@@ -82,29 +78,3 @@ def test_batches_that_do_not_come_are_no_features(jobs):
     slides._batches = iter([next(slides._batches)])
     with pytest.raises(ItemError, match="only 4 of 12 patches"):
         slides.next_slide()
-
-
-AFTER_OPENCV = """
-import sys
-from pathlib import Path
-import cv2, numpy as np
-from datasets.patches import SlidePatches
-from models.encoders.build import build_encoder
-from stages.encoding import encode_patches
-from wsi_core.coords_file import PatchCoords
-
-if __name__ == "__main__":
-    cv2.setNumThreads(4)
-    cv2.GaussianBlur(np.zeros((3000, 3000), np.float32), (0, 0), 5)
-    patches = PatchCoords(coords=np.zeros((2, 2), int), patch_size_px=1024, patch_level=0)
-    print(encode_patches(Path(sys.argv[1]), patches, build_encoder("handcrafted"), 1).shape)
-"""
-
-
-def test_workers_do_not_wait_for_opencv_threads_of_this_process(tmp_path):
-    slide = fabricate_picture(tmp_path / "a.png", 0)
-    (tmp_path / "program.py").write_text(AFTER_OPENCV)
-    command = [sys.executable, str(tmp_path / "program.py"), str(slide)]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=120)
-    assert done.stdout.strip() == "(2, 99)"
