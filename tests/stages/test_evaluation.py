@@ -111,6 +111,16 @@ def test_features_of_another_length_are_named_with_both(caplog):
     assert "length 8" in caplog.text and "has 5" in caplog.text
 
 
+def test_all_missing_features_are_named_and_nothing_is_written(caplog):
+    split = pd.read_csv(RUN / "splits_1.csv", dtype=str, keep_default_na=False)
+    missing = [slide_id for slide_id in split["test"] if slide_id][:3]
+    for slide_id in missing:
+        (FEATURES / f"{slide_id}.pt").unlink()
+    assert evaluate("--fold", "1") == 2
+    assert len(missing) == 3 and all(slide_id in caplog.records[-1].getMessage() for slide_id in missing)
+    assert not Path("eval_results").exists()
+
+
 def test_a_damaged_checkpoint_is_named_before_anything_is_written(caplog):
     (RUN / "s_2_checkpoint.pt").write_bytes(b"no checkpoint")
     assert evaluate() == 2

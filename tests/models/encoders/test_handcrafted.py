@@ -40,6 +40,22 @@ def test_patches_of_any_size_give_finite_numbers_of_about_0_to_1(describe, heigh
     assert numbers.min() >= -1e-6 and numbers.max() < 4  # NaN fails both
 
 
+PATCHES_256 = {
+    "black": np.zeros((256, 256, 3), np.uint8),
+    "white": np.full((256, 256, 3), 255, np.uint8),
+    "noise": np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8),
+    "checkers": np.kron(np.indices((64, 64)).sum(0) % 2, np.full((4, 4), 255))[..., None].repeat(3, 2).astype(np.uint8),
+    "tissue": tissue(0, n_nuclei=60, radius_px=5),
+}
+
+
+@pytest.mark.parametrize("kind", PATCHES_256)
+def test_no_patch_gives_numbers_far_from_0_to_1(describe, kind):
+    numbers = describe(PATCHES_256[kind])
+    outside = {name: value for name, value in zip(NAMES, numbers, strict=True) if not -0.01 <= value <= 2}
+    assert not outside  # NaN is outside too
+
+
 def test_the_same_pixels_give_the_same_numbers(describe):
     image = tissue(0, n_nuclei=30, radius_px=5)
     np.testing.assert_array_equal(describe(image), describe(image.copy()))

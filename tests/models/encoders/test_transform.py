@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import Resize
 
 from models.encoders.build import build_encoder
 from models.encoders.registry import IMAGENET_MEAN, IMAGENET_STD
@@ -15,6 +16,15 @@ def test_resizing_is_pillows_antialiased_bilinear(size_px):
     image = tissue(0, n_nuclei=40, radius_px=5)
     expected = np.asarray(Image.fromarray(image).resize((size_px, size_px), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(ResizeShortSide(size_px)(image), expected)
+
+
+@pytest.mark.parametrize("size_px", [64, 224])
+@pytest.mark.parametrize("shape", [(256, 256), (300, 217), (101, 256)])
+def test_resizing_a_patch_of_any_shape_equals_torchvision(size_px, shape):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    expected = np.asarray(Resize(size_px, antialias=True)(Image.fromarray(image)))
+    difference = np.abs(ResizeShortSide(size_px)(image).astype(int) - expected)
+    assert difference.shape == expected.shape and difference.max() <= 1
 
 
 def test_the_short_side_gets_the_size_and_nothing_is_cropped():
