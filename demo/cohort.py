@@ -36,7 +36,7 @@ class DemoSlide:
 
 def cohort() -> list[DemoSlide]:
     """Return the slides: of each class 10 patients, the first two with two slides."""
-    slides = []
+    slides: list[DemoSlide] = []
     for tumour in (False, True):
         kind = "tumor" if tumour else "normal"
         for patient in range(N_PATIENTS_PER_CLASS):
