@@ -63,6 +63,15 @@ def test_every_listed_slide_gets_both_files(cohort):
     assert (read.made_from["encoder"], read.made_from["patch_size"]) == ("handcrafted", "32")
 
 
+def test_ids_that_look_like_nothing_or_a_number_stay_text(cohort):
+    for seed, name in enumerate(("NA", "007")):
+        fabricate_picture(Path("slides", f"{name}.png"), seed)
+        write_coords(Path("out/patches", f"{name}.h5"), PATCHES)
+    list_slides("NA", "007", "1e5")
+    assert extract() == 0
+    assert {path.stem for path in Path("feat/pt_files").iterdir()} == {"NA", "007", "1e5"}
+
+
 def test_worker_processes_give_the_same_features(cohort):
     extract()
     extract("--feat_dir", "feat2", "--num_workers", "2", "--batch_size", "5")
