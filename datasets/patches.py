@@ -101,9 +101,9 @@ def batch_loader(batches: PatchBatches, num_workers: int) -> DataLoader:
 
     Args:
         batches: what to read.
-        num_workers: processes; 0 reads in this one.
+        num_workers: processes at most; 0 reads in this one, as does a single batch, which cannot be read ahead.
     """
-    workers = min(num_workers, len(batches))
+    workers = min(num_workers, len(batches)) if len(batches) > 1 else 0
     return DataLoader(
         batches,
         batch_size=None,
