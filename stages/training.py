@@ -79,7 +79,9 @@ def train(config: TrainingConfig) -> int:
     check_settings(config.training)
     task = find_task(config.task)
     dataset = open_task(task, config.data_root_dir, seed=config.training.seed)
-    splits = open_splits(dataset, _split_folder(config, task), config.folds)
+    split_folder = _split_folder(config, task)
+    splits = open_splits(dataset, split_folder, config.folds)
+    _refuse_empty_training(splits, split_folder)
     embed_dim = check_bags(task.features_dir(config.data_root_dir), slides_of(splits), config.embed_dim)
     settings = replace(config.training, model=_model_settings(config, task, embed_dim))
     folder = run_folder(config.results_dir, config.exp_code, settings.seed)
@@ -115,6 +117,12 @@ def open_splits(dataset: Generic_MIL_Dataset, folder: Path, folds: range) -> dic
         raise UsageError(f"no fold from --k_start {folds.start} to --k_end {folds.stop}")
     logger.info("splits: %s, folds %d to %d", folder, folds.start, folds.stop - 1)
     return {fold: dataset.return_splits(from_id=False, csv_path=split_path(folder, fold)) for fold in folds}
+
+
+def _refuse_empty_training(splits: dict[int, Sides], folder: Path) -> None:
+    empty = [str(fold) for fold, (train_side, _, _) in splits.items() if not len(train_side)]
+    if empty:
+        raise UsageError(f"{folder}: no training slides in fold {', '.join(empty)}")
 
 
 def slides_of(splits: dict[int, Sides]) -> list[str]:

@@ -133,6 +133,28 @@ def test_a_side_of_one_class_has_no_auc_and_says_so_once_for_the_curve(caplog):
     assert "val/auc" not in tags(RUN / "0")
 
 
+def without(side: str, fold: int) -> None:
+    split = pd.read_csv(SPLITS / f"splits_{fold}.csv", dtype=str, keep_default_na=False, index_col=0)
+    split.assign(**{side: ""}).to_csv(SPLITS / f"splits_{fold}.csv")
+
+
+def test_folds_without_training_slides_are_named_before_the_first_is_trained(caplog):
+    for fold in (1, 2):
+        without("train", fold)
+    assert train() == 2
+    assert "no training slides in fold 1, 2" in caplog.text
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(("side", "figure"), [("val", "val_auc"), ("test", "test_auc")])
+def test_a_side_without_slides_costs_its_figures_only(side, figure, caplog):
+    without(side, 0)
+    assert train("--k_end", "1", "--early_stopping", "--log_data") == 0
+    summary = pd.read_csv(RUN / "summary_partial_0_1.csv").set_index("folds").filter(like="auc").loc[0]
+    assert summary.index[summary.isna()].tolist() == [figure]
+    assert "has no bag" in caplog.text
+
+
 def test_a_class_absent_from_training_costs_a_warning(caplog):
     split = pd.read_csv(SPLITS / "splits_0.csv", dtype=str, keep_default_na=False, index_col=0)
     split["train"] = [name if name in IDS[::2] else "" for name in split["train"]]
