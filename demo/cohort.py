@@ -2,8 +2,10 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import pandas as pd
 import yaml
 from tqdm import tqdm
@@ -49,7 +51,8 @@ def cohort() -> list[DemoSlide]:
 def write_cohort(folder: Path) -> None:
     """Write slides, table and preset below a folder."""
     slides = cohort()
-    with ProcessPoolExecutor() as pool:
+    # fresh processes: a forked one would wait forever for the threads of an OpenCV that has been used already
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         jobs = [pool.submit(_write_slide, folder / SLIDES / f"{slide.slide_id}.tif", slide) for slide in slides]
         for job in tqdm(jobs, unit="slide", desc="fabricating", dynamic_ncols=True):
             job.result()

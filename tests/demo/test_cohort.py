@@ -24,6 +24,9 @@ def written(tmp_path, monkeypatch):
 class _Here:
     """Does at once what an executor would do in another process."""
 
+    def __init__(self, **_):
+        pass
+
     def __enter__(self):
         return self
 
