@@ -39,7 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     args = build_parser().parse_args(argv)
-    from stages.patching import PatchingConfig, create_patches
+    from stages.patching import create_patches
+    from stages.patching_config import PatchingConfig
 
     return create_patches(
         PatchingConfig(

@@ -5,6 +5,7 @@ made from; the pt holds the features as one tensor. Files of the original and of
 are read all the same.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,20 +50,18 @@ def pt_path(feat_dir: str | Path, slide_id: str) -> Path:
     return Path(feat_dir) / "pt_files" / f"{slide_id}.pt"
 
 
-def provenance(encoder: str, weights_sha256: str, target_patch_size_px: int, patches: PatchCoords) -> dict[str, str]:
-    """Return what features are made from, as texts: encoder, weights, and how patches were read and resized."""
+def provenance(encoder_facts: Mapping[str, str], patches: PatchCoords) -> dict[str, str]:
+    """Return what features are made from, as texts: the encoder, and how patches were read and resized."""
     return {
-        "encoder": encoder,
-        "weights_sha256": weights_sha256,
-        "target_patch_size": str(target_patch_size_px),
+        **encoder_facts,
         "patch_size_level0": str(patches.patch_size_level0),
-        **_reading(patches),
+        **reading(patches),
         "mpp": "" if patches.mpp is None else f"{patches.mpp[0]:g},{patches.mpp[1]:g}",
         "version": VERSION,
     }
 
 
-def _reading(patches: PatchCoords) -> dict[str, str]:
+def reading(patches: PatchCoords) -> dict[str, str]:
     """Return how the pixels of a patch are read."""
     return {
         "patch_size": str(patches.patch_size_px),
@@ -165,7 +164,7 @@ def is_complete(feat_dir: Path, slide_id: str, patches: PatchCoords, dim: int) -
         return False
     if shapes != {(len(patches), dim)} or not np.array_equal(stored[0], patches.coords):
         return False
-    return all(stored[1].get(name, value) == value for name, value in _reading(patches).items())
+    return all(stored[1].get(name, value) == value for name, value in reading(patches).items())
 
 
 def _coords_and_texts(path: Path) -> tuple[np.ndarray, dict[str, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from utils.errors import UsageError
-from utils.names import check_id, slide_id_of
+from utils.names import distinct_slide_ids
 from utils.tables import read_text_table, write_table
 
 KIND = "dataset CSV"
@@ -69,7 +69,7 @@ def read_slide_table(
     class_names = _names_of_classes(label_dict)
     filter_dict = filter_dict or {}
     table = read_text_table(path, required=("case_id", "slide_id", label_col, *filter_dict), kind=KIND)
-    table["slide_id"] = _slide_ids(table["slide_id"], path)
+    table["slide_id"] = distinct_slide_ids(table["slide_id"], where=f"{KIND} {path}")
     _check_case_ids(table, path)
     table["label"] = table[label_col]
     kept = _filtered(table, filter_dict, ignore)
@@ -91,16 +91,6 @@ def _names_of_classes(label_dict: LabelDict) -> tuple[str, ...]:
     if not classes or classes != list(range(len(classes))):
         raise UsageError(f"label_dict must map labels to 0, 1, … without gaps; it is {dict(label_dict)}")
     return tuple("|".join(str(text) for text, c in label_dict.items() if c == number) for number in classes)
-
-
-def _slide_ids(names: pd.Series, path: str | Path) -> pd.Series:
-    for name in names:
-        check_id(name, where=f"{KIND} {path}, slide_id")
-    ids = names.map(slide_id_of)
-    twice = sorted(set(ids[ids.duplicated()]))
-    if twice:
-        raise UsageError(f"{KIND} {path}: more than one row for slide {', '.join(twice)}")
-    return ids
 
 
 def _check_case_ids(table: pd.DataFrame, path: str | Path) -> None:

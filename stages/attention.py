@@ -16,14 +16,16 @@ from datasets.features_file import (
     provenance,
     read_features_h5,
     read_provenance,
+    reading,
     write_features_h5,
     write_features_pt,
 )
+from datasets.patches import SlidePatches
 from models.checkpoint import load_model
 from models.encoders.build import build_encoder
 from models.encoders.encoder import Encoder
 from models.inference import BagPrediction, attention_of_class, bag_prediction
-from stages.encoding import encode_patches
+from stages.encoding import SlideEncoder
 from stages.heatmap_config import HeatmapConfig
 from utils.errors import ItemError, UsageError
 from utils.fingerprint import array_sha256, file_sha256, fingerprint
@@ -99,12 +101,11 @@ class AttentionModel:
 
     def bag(self, slide_path: Path, patches: PatchCoords, cache: Path) -> Bag:
         """Return patches with their features, as kept in ``cache`` (h5, and pt beside it) or encoded now."""
-        made_from = self.patches_fingerprint(slide_path, patches)
+        made_from = fingerprint(**patches_fingerprints(slide_path, patches), encoder=self.encoder.fingerprint)
         if read_provenance(cache).get(FINGERPRINT) == made_from:
             return Bag(patches, read_features_h5(cache).features)
-        features = self.features(slide_path, patches)
-        encoder = self.encoder
-        made = provenance(encoder.name, encoder.weights_sha256, encoder.target_patch_size_px, patches)
+        features = self._encode(slide_path, patches).next_slide()
+        made = provenance(self.encoder.facts, patches)
         write_features_h5(cache, Features(features, patches.coords, {**made, FINGERPRINT: made_from}))
         write_features_pt(cache.with_suffix(".pt"), features)
         return Bag(patches, features)
@@ -115,44 +116,58 @@ class AttentionModel:
         Args:
             feat_dir: the feature folder.
             slide_id: the slide.
-            grid: says how large patches are where the file does not.
+            grid: the patches of the configuration: say how large patches are where the file does not.
 
         Raises:
-            ItemError: there are none, or they were made by another encoder or have another length than the model's.
+            ItemError: there are none, or they were made by another encoder or from patches of another size than those
+                of the fine map, or have another length than the model's.
         """
         path = h5_path(feat_dir, slide_id)
         stored = read_features_h5(path)
-        encoder_name = self._config.encoder_arguments.model_name
-        made_by = stored.made_from.get("encoder", encoder_name)
-        if made_by != encoder_name:
-            raise ItemError(f"{path} was made by {made_by}, encoder_arguments.model_name is {encoder_name}")
+        for name, value in self._asked_for(grid).items():
+            made = stored.made_from.get(name, value)  # files of the original do not say
+            if made != value:
+                raise ItemError(f"{path} was made with {name} {made}, the configuration says {value}")
         if stored.features.shape[1] != self._model.embed_dim:
             raise ItemError(f"{path} has {stored.features.shape[1]} numbers, the model takes {self._model.embed_dim}")
         return Bag(_patches_of(stored, grid), stored.features)
 
-    def features(self, slide_path: Path, patches: PatchCoords) -> np.ndarray:
-        """Encode patches; float32 (N, D)."""
-        if not len(patches):
-            return np.empty((0, self.encoder.dim), np.float32)
-        return encode_patches(slide_path, patches, self.encoder, self._config.exp_arguments.batch_size)
+    def _asked_for(self, grid: PatchCoords) -> dict[str, str]:
+        """Return what features must have been made with to be ranked beside those of the fine map."""
+        if not self._config.heatmap_arguments.calc_heatmap:  # the encoder's weights may be elsewhere then
+            return {"encoder": self._config.encoder_arguments.model_name, **reading(grid)}
+        return self.encoder.facts | reading(grid)
 
     def predict(self, features: np.ndarray) -> BagPrediction:
         """Run the model on a bag (N, D)."""
         return bag_prediction(self._model, torch.from_numpy(features))
 
-    def attention(self, features: np.ndarray, label: int) -> np.ndarray:
-        """Return raw attention (N,) of patches (N, D) in the branch of a class, or in the only one."""
-        return attention_of_class(self.predict(features).attention, label)
+    def attention(self, slide_path: Path, patches: PatchCoords, label: int) -> np.ndarray:
+        """Return raw attention, float32 (N,), of patches in the branch of a class, or in the only one.
 
-    def patches_fingerprint(self, slide_path: Path, patches: PatchCoords) -> str:
-        """Changes with the slide file, the patches and the encoder."""
-        stat = slide_path.stat()
-        return fingerprint(
-            slide=[slide_path.name, stat.st_size, stat.st_mtime_ns],
+        Attention of a patch does not depend on the others, so no more than a batch of features is kept: a fine map has
+        up to a hundred times the patches of a bag.
+        """
+        if not len(patches):
+            return np.empty(0, np.float32)
+        batches = self._encode(slide_path, patches).next_slide_in_batches()
+        return np.concatenate([attention_of_class(self.predict(batch).attention, label) for batch in batches])
+
+    def _encode(self, slide_path: Path, patches: PatchCoords) -> SlideEncoder:
+        batch_size = self._config.exp_arguments.batch_size
+        return SlideEncoder([SlidePatches(slide_path, patches)], self.encoder, batch_size)
+
+
+def patches_fingerprints(slide_path: Path, patches: PatchCoords) -> dict[str, str]:
+    """Return what changes with the slide file, and what with its patches and how they are read."""
+    stat = slide_path.stat()
+    return {
+        "slide": fingerprint(slide=[slide_path.name, stat.st_size, stat.st_mtime_ns]),
+        "patches": fingerprint(
             coords=array_sha256(patches.coords),
             read=[patches.patch_size_px, patches.patch_level, patches.custom_downsample],
-            encoder=self.encoder.fingerprint,
-        )
+        ),
+    }
 
 
 def _patches_of(stored: Features, grid: PatchCoords) -> PatchCoords:

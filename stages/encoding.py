@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -10,7 +9,6 @@ from tqdm import tqdm
 from datasets.patches import PatchBatch, PatchBatches, SlidePatches, batch_loader
 from models.encoders.encoder import Encoder
 from utils.errors import ItemError
-from wsi_core.coords_file import PatchCoords
 
 MAX_WORKERS = 8
 
@@ -51,10 +49,22 @@ class SlideEncoder:
         Raises:
             ItemError: the slide could not be read; calling again goes on with the one after it.
         """
+        features = np.empty((len(self._slides[self._next_slide].patches), self._encoder.dim), np.float32)
+        done = 0
+        for encoded in self.next_slide_in_batches():
+            features[done : done + len(encoded)] = encoded
+            done += len(encoded)
+        return features
+
+    def next_slide_in_batches(self) -> Iterator[np.ndarray]:
+        """Yield the features of the next slide's patches, float32 (up to ``batch_size``, D) at a time.
+
+        Raises:
+            ItemError: the slide could not be read, which may be known after some of its batches.
+        """
         number = self._next_slide
         self._next_slide += 1
         patches = self._slides[number].patches
-        features = np.empty((len(patches), self._encoder.dim), np.float32)
         done, error = 0, ""
         with tqdm(total=len(patches), unit="patch", leave=False, dynamic_ncols=True) as bar:
             for batch in self._batches:
@@ -63,7 +73,7 @@ class SlideEncoder:
                 error = error or batch.error
                 if not error:
                     encoded = self._encoder.encode(batch.prepared).numpy()
-                    features[done : done + len(encoded)] = encoded
+                    yield encoded
                     done += len(encoded)
                     bar.update(len(encoded))
                 if batch.is_last:
@@ -72,22 +82,3 @@ class SlideEncoder:
             error = f"only {done} of {len(patches)} patches came from the processes that read them"
         if error:
             raise ItemError(error, "failed_read")
-        return features
-
-
-def encode_patches(slide_path: Path, patches: PatchCoords, encoder: Encoder, batch_size: int) -> np.ndarray:
-    """Encode the patches of one slide.
-
-    Args:
-        slide_path: the slide.
-        patches: at least one.
-        encoder: turns patches into features.
-        batch_size: patches encoded at once.
-
-    Returns:
-        float32 (N, D).
-
-    Raises:
-        ItemError: the slide cannot be read.
-    """
-    return SlideEncoder([SlidePatches(slide_path, patches)], encoder, batch_size).next_slide()

@@ -103,7 +103,7 @@ def _listed_slides(config: ExtractionConfig) -> dict[str, _Listed]:
     statuses = table["status"] if "status" in table else [""] * len(names)
     slides: dict[str, _Listed] = {}
     for name, status in zip(names, statuses, strict=True):
-        first = slides.setdefault(slide_id_of(name, config.slide_ext), _Listed(name, status))
+        first = slides.setdefault(slide_id_of(name), _Listed(name, status))
         if first.name != name and not status.startswith("failed"):  # what failed has been told by patching
             raise UsageError(f"table of slides {config.csv_path}: {first.name} and {name} have the same slide id")
     return slides
@@ -111,15 +111,10 @@ def _listed_slides(config: ExtractionConfig) -> dict[str, _Listed]:
 
 def _refuse_other_encoders(encoder: Encoder, feat_dir: Path, made_again: set[str]) -> None:
     """Keep a folder to one encoder: look at all that is in it, also of slides that the table does not name."""
-    here = {
-        "encoder": encoder.name,
-        "weights_sha256": encoder.weights_sha256,
-        "target_patch_size": str(encoder.target_patch_size_px),
-    }
     kept = sorted(path.stem for path in h5_path(feat_dir, "any").parent.glob("*.h5") if path.stem not in made_again)
     for slide_id in kept:
         made = read_provenance(h5_path(feat_dir, slide_id))
-        for name, value in here.items():
+        for name, value in encoder.facts.items():
             if name in made and made[name] != value:
                 raise UsageError(
                     f"{feat_dir} holds features of {made.get('encoder')} ({slide_id}: {name} {made[name] or 'none'}), "
@@ -162,7 +157,7 @@ def _encode_all(jobs: dict[str, SlidePatches], encoder: Encoder, config: Extract
 
     def work(slide_id: str) -> Result:
         patches = jobs[slide_id].patches
-        made_from = provenance(encoder.name, encoder.weights_sha256, encoder.target_patch_size_px, patches)
+        made_from = provenance(encoder.facts, patches)
         features = Features(slides.next_slide(), patches.coords, made_from)
         write_features(Path(config.feat_dir), slide_id, features)
         return Result(slide_id, "processed")

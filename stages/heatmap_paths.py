@@ -15,12 +15,19 @@ class HeatmapPaths:
     Attributes:
         config: the configuration.
         slide_id: the slide.
-        group: its label, or ``Unspecified``.
+        label: as it stands in the list: the name or number of a class, or ``Unspecified``.
     """
 
     config: HeatmapConfig
     slide_id: str
-    group: str
+    label: str
+
+    @property
+    def group(self) -> str:
+        """The folder of the slide's files: its label by name."""
+        if self.label in self.config.data_arguments.label_dict or not self.label.isdecimal():
+            return self.label
+        return self.config.class_names.get(int(self.label), self.label)
 
     def raw(self, ending: str) -> Path:
         """Return ``<raw_save_dir>/<exp>/<group>/<slide>/<slide><ending>``."""
@@ -29,31 +36,33 @@ class HeatmapPaths:
 
     @property
     def fine_scores(self) -> Path:
-        """Scores of the overlapping patches."""
-        roi = self.config.heatmap_arguments.use_roi
-        return self.raw(f"_{self.config.patching_arguments.overlap}_roi_{roi}.h5")
+        """Scores of the overlapping patches; the name has the overlap as the configuration writes it."""
+        return self.raw(f"_{self._overlap}_roi_{self.config.heatmap_arguments.use_roi}.h5")
 
     @property
     def heatmap(self) -> Path:
-        """The finished picture; its name states how it was made."""
+        """The finished picture; its name states how it was made, 1 as 1.0."""
         show = self.config.heatmap_arguments
+        overlap, alpha, threshold = map(float, (self._overlap, show.alpha, show.binary_thresh))
         name = (
-            f"{self.slide_id}_{self.config.patching_arguments.overlap}_roi_{int(show.use_roi)}_blur_{int(show.blur)}"
-            f"_rs_{int(show.use_ref_scores)}_bc_{int(show.blank_canvas)}_a_{show.alpha}_l_{show.vis_level}"
-            f"_bi_{int(show.binarize)}_{show.binary_thresh}.{show.save_ext}"
+            f"{self.slide_id}_{overlap}_roi_{int(show.use_roi)}_blur_{int(show.blur)}"
+            f"_rs_{int(show.use_ref_scores)}_bc_{int(show.blank_canvas)}_a_{alpha}_l_{show.vis_level}"
+            f"_bi_{int(show.binarize)}_{threshold}.{show.save_ext}"
         )
         return self._production / self.group / name
 
-    @property
-    def original(self) -> Path:
-        """The slide without colours, at the level of the heatmap."""
-        show = self.config.heatmap_arguments
-        return self._production / self.group / f"{self.slide_id}_orig_{show.vis_level}.{show.save_ext}"
+    def original(self, level: int) -> Path:
+        """Return the file of the slide without colours, at the level of the heatmap."""
+        return self._production / self.group / f"{self.slide_id}_orig_{level}.{self.config.heatmap_arguments.save_ext}"
 
     def sampled_patch(self, sample: Sample, predicted: int, rank: int, corner: tuple[int, int], score: float) -> Path:
         """Return the file of one sampled patch."""
-        folder = self._production / "sampled_patches" / f"label_{self.group}_pred_{predicted}" / sample.name
+        folder = self._production / "sampled_patches" / f"label_{self.label}_pred_{predicted}" / sample.name
         return folder / f"{rank}_{self.slide_id}_x_{corner[0]}_y_{corner[1]}_a_{score:.3f}.png"
+
+    @property
+    def _overlap(self) -> int | float:
+        return self.config.patching_arguments.overlap
 
     @property
     def _production(self) -> Path:

@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from models.inference import BagPrediction
-from stages.attention import AttentionModel, Bag
+from stages.attention import AttentionModel, Bag, patches_fingerprints
 from stages.heatmap_config import HeatmapConfig, Sample
 from stages.heatmap_paths import HeatmapPaths
 from stages.runner import Result
-from utils.fingerprint import array_sha256, fingerprint
+from utils.errors import ItemError
+from utils.fingerprint import array_sha256
 from utils.names import slide_id_of
 from utils.pictures import save_picture
 from wsi_core.attention_file import PatchScores, read_scores, write_scores
@@ -31,7 +32,7 @@ from wsi_core.params import SlideParams
 from wsi_core.patch_reading import read_patch
 from wsi_core.patch_sampling import sample_patches
 from wsi_core.percentiles import percentiles_among, to_percentiles
-from wsi_core.segmentation import no_tissue_reason, resolve_level, segment_slide
+from wsi_core.segmentation import no_tissue_reason, resolve_level, segment_slide, select
 from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
@@ -60,10 +61,12 @@ def draw_slide(
     """
     region = row.region() if config.heatmap_arguments.use_roi else None
     with Slide(path) as slide:
-        contours = segment_slide(slide, params, downsample=HEATMAP_DOWNSAMPLE)
+        shown_level = resolve_level(slide, config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
+        found = segment_slide(slide, params, downsample=HEATMAP_DOWNSAMPLE)
+        contours = select(found, params)
         if not contours:
-            return Result(row.name, "no_tissue", no_tissue_reason(params)), {}
-        job = _SlideHeatmap(slide, row, contours, region, config, model)
+            return Result(row.name, "no_tissue", no_tissue_reason(params, found)), {}
+        job = _SlideHeatmap(slide, row, contours, region, shown_level, config, model)
         level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
         save_picture(job.paths.raw("_mask.png"), draw_mask(slide, contours, level, params.line_thickness))
         return job.run()
@@ -77,6 +80,7 @@ class _SlideHeatmap:
     row: HeatmapRow
     contours: list[Contour]
     region: Region | None
+    shown_level: int
     config: HeatmapConfig
     model: AttentionModel
 
@@ -90,7 +94,8 @@ class _SlideHeatmap:
                 self._save_samples(sample)
         cells = self._prediction_cells()
         if self.config.heatmap_arguments.save_orig:
-            self._save(self.paths.original, self.slide.read_level(self._vis_level))
+            size_px = self.slide.level_dimensions[self.shown_level]
+            self._save(self.paths.original(self.shown_level), self.slide.read((0, 0), self.shown_level, size_px))
         fine = self._fine_scores()
         if fine is None:
             return Result(
@@ -103,10 +108,8 @@ class _SlideHeatmap:
 
     @cached_property
     def paths(self) -> HeatmapPaths:
-        """Where the files go; the group is the label's name."""
-        label = self.row.label
-        group = self.config.class_names.get(int(label), label) if label.isdecimal() else label
-        return HeatmapPaths(self.config, slide_id_of(self.row.name, self.config.data_arguments.slide_ext), group)
+        """Where the files go."""
+        return HeatmapPaths(self.config, slide_id_of(self.row.name), self.row.label)
 
     @cached_property
     def coarse(self) -> Bag:
@@ -120,10 +123,6 @@ class _SlideHeatmap:
     def prediction(self) -> BagPrediction:
         """What the model says of the slide."""
         return self.model.predict(self.coarse.features)
-
-    @property
-    def _vis_level(self) -> int:
-        return resolve_level(self.slide, self.config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
 
     def _grid_coords(self, overlap: float, region: Region | None = None) -> PatchCoords:
         """Lay the attention grid: four_pt_hard, padded, with points that move outwards as patches overlap more."""
@@ -149,8 +148,10 @@ class _SlideHeatmap:
         )
 
     def _save_block_map(self) -> None:
-        scores = PatchScores(self.coarse.coords, self.prediction.predicted_attention)
-        write_scores(self.paths.raw("_blockmap.h5"), scores, self.model.fingerprint)
+        scores = PatchScores(
+            self.coarse.coords, self.prediction.predicted_attention, {"checkpoint": self.model.fingerprint}
+        )
+        write_scores(self.paths.raw("_blockmap.h5"), scores)
         level = self.slide.best_level(HEATMAP_DOWNSAMPLE)
         size = self.coarse.patches.patch_size_level0
         shown = to_percentiles(scores.scores) / 100
@@ -182,35 +183,51 @@ class _SlideHeatmap:
         """Return percentiles, or raw scores without ``use_ref_scores``, of the overlapping patches.
 
         None where they are not to be computed and no earlier run left them.
+
+        Raises:
+            ItemError: they are not to be computed, and what an earlier run left was made from something else.
         """
-        if not self.config.heatmap_arguments.calc_heatmap:
-            return read_scores(self.paths.fine_scores)
         patches = self._grid_coords(self.config.patching_arguments.overlap, self.region)
-        made_from = self._fine_fingerprint(patches)
-        kept = read_scores(self.paths.fine_scores, made_from)
-        if kept is not None:
+        made_from = self._fine_made_from(patches)
+        kept = read_scores(self.paths.fine_scores)
+        if not self.config.heatmap_arguments.calc_heatmap:
+            return self._checked(kept, made_from) if kept is not None else None
+        made_from["encoder"] = self.model.encoder.fingerprint
+        if kept is not None and kept.made_from == made_from:
             return kept
-        scores = PatchScores(patches.coords, np.empty(0, np.float32))
-        if len(patches):
-            features = self.model.features(self.slide.path, patches)
-            attention = self.model.attention(features, self.prediction.predicted)
-            scores = PatchScores(patches.coords, self._ranked(attention))
-        write_scores(self.paths.fine_scores, scores, made_from)
+        attention = self.model.attention(self.slide.path, patches, self.prediction.predicted)
+        scores = PatchScores(patches.coords, self._ranked(attention), made_from)
+        write_scores(self.paths.fine_scores, scores)
         return scores
 
-    def _fine_fingerprint(self, patches: PatchCoords) -> str:
-        reference = self.prediction.predicted_attention if self.config.heatmap_arguments.use_ref_scores else np.empty(0)
-        return fingerprint(
-            patches=self.model.patches_fingerprint(self.slide.path, patches),
-            model=self.model.fingerprint,
-            predicted=self.prediction.predicted,
-            reference=array_sha256(reference),
-        )
+    def _fine_made_from(self, patches: PatchCoords) -> dict[str, str]:
+        """Return what the scores depend on; the encoder, whose weights may be elsewhere, is not looked at here."""
+        ranked = self.config.heatmap_arguments.use_ref_scores
+        return {
+            **patches_fingerprints(self.slide.path, patches),
+            "checkpoint": self.model.fingerprint,
+            "predicted class": str(self.prediction.predicted),
+            "use_ref_scores": str(ranked),
+            "reference scores": array_sha256(self.prediction.predicted_attention) if ranked else "",
+        }
+
+    def _checked(self, kept: PatchScores, made_from: dict[str, str]) -> PatchScores:
+        """Return kept scores if they are those that would be computed now, as far as the file says."""
+        other = [name for name, value in made_from.items() if kept.made_from.get(name, value) != value]
+        if other:
+            raise ItemError(
+                f"calc_heatmap is false, but {self.paths.fine_scores} was made from other {', '.join(other)}; "
+                "set calc_heatmap: true"
+            )
+        if not kept.made_from:
+            logger.warning("%s does not say what it was made from; taken as it is", self.paths.fine_scores)
+        return kept
 
     def _ranked(self, attention: np.ndarray) -> np.ndarray:
+        """Return float32, as it is kept: the picture is the same whether scores were computed or kept."""
         if not self.config.heatmap_arguments.use_ref_scores:
             return attention
-        return percentiles_among(attention, self.prediction.predicted_attention)
+        return percentiles_among(attention, self.prediction.predicted_attention).astype(np.float32)
 
     def _paint(self, fine: PatchScores) -> np.ndarray:
         show = self.config.heatmap_arguments
@@ -226,7 +243,7 @@ class _SlideHeatmap:
         )
         size = self._grid_coords(0).patch_size_level0
         return draw_heatmap(
-            self.slide, self.contours, fine.coords, percentiles / 100, size, self._vis_level, style, self.region
+            self.slide, self.contours, fine.coords, percentiles / 100, size, self.shown_level, style, self.region
         )
 
     def _save(self, path: Path, picture: np.ndarray) -> None:

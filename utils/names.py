@@ -3,6 +3,9 @@
 An id is a name and never a path; it keeps its dots, zeros and capitals (``0012``, ``TCGA-..-DX1.uuid``).
 """
 
+from collections import Counter
+from collections.abc import Iterable
+
 from utils.errors import UsageError
 
 # Formats OpenSlide reads, and plain images. Only these endings are taken off a name.
@@ -12,15 +15,14 @@ SLIDE_EXTENSIONS = (
 )  # fmt: skip
 
 
-def slide_id_of(name: str, extra_extension: str = "") -> str:
-    """Return the id of a slide named with or without its extension.
+def slide_id_of(name: str) -> str:
+    """Return the id of a slide named with or without its extension, the same in every program.
 
     Args:
         name: a file name or an id, without folders.
-        extra_extension: one more ending to take off, such as the user's ``--slide_ext``.
     """
-    for extension in (extra_extension.lower(), *SLIDE_EXTENSIONS):
-        if extension and name.lower().endswith(extension) and len(name) > len(extension):
+    for extension in SLIDE_EXTENSIONS:
+        if name.lower().endswith(extension) and len(name) > len(extension):
             return name[: -len(extension)]
     return name
 
@@ -30,3 +32,16 @@ def check_id(text: str, *, where: str) -> str:
     if not text or text in {".", ".."} or any(c in text for c in "/\\\0\n\r"):
         raise UsageError(f"{where}: {text!r} is no slide id; ids are file names without folders")
     return text
+
+
+def distinct_slide_ids(names: Iterable[str], *, where: str) -> list[str]:
+    """Return the ids of slides named with or without extensions.
+
+    Raises:
+        UsageError: a name is none, or a slide is named twice.
+    """
+    ids = [slide_id_of(check_id(name, where=where)) for name in names]
+    twice = sorted(slide_id for slide_id, count in Counter(ids).items() if count > 1)
+    if twice:
+        raise UsageError(f"{where}: more than one row for slide {', '.join(twice)}")
+    return ids

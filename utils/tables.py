@@ -27,6 +27,20 @@ def read_text_table(path: str | Path, *, required: tuple[str, ...] = (), kind: s
     return table.apply(lambda column: column.str.strip()) if len(table) else table
 
 
+def is_on(cell: str, *, where: str) -> bool:
+    """Read a switch as people and spreadsheets write it; an empty cell is on.
+
+    Raises:
+        UsageError: it is neither; names ``where`` it stands.
+    """
+    text = cell.strip().lower()
+    if text in {"", "1", "1.0", "true", "yes"}:
+        return True
+    if text in {"0", "0.0", "false", "no"}:
+        return False
+    raise UsageError(f"{where} = {cell!r}: must be 1 or 0")
+
+
 def write_table(table: pd.DataFrame, path: str | Path, *, index: bool = False) -> None:
     """Write ``table`` as CSV, atomically."""
     with atomic_path(path) as part:

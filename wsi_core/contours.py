@@ -21,11 +21,6 @@ class Contour:
     holes: list[np.ndarray] = field(default_factory=list)
     number: int = 0
 
-    @property
-    def area_level0(self) -> float:
-        """Area in level-0 pixels, without its holes."""
-        return cv2.contourArea(self.outline) - sum(cv2.contourArea(hole) for hole in self.holes)
-
     def scaled(self, scale_xy: tuple[float, float]) -> "Contour":
         """Return it with both axes multiplied and truncated to whole pixels."""
         return Contour(scaled(self.outline, scale_xy), [scaled(h, scale_xy) for h in self.holes], self.number)
@@ -37,7 +32,11 @@ def scaled(outline: np.ndarray, scale_xy: tuple[float, float]) -> np.ndarray:
 
 
 def tissue_mask(
-    contours: list[Contour], size_px: tuple[int, int], scale_xy: tuple[float, float], offset_level0: tuple[int, int]
+    contours: list[Contour],
+    size_px: tuple[int, int],
+    scale_xy: tuple[float, float],
+    offset_level0: tuple[int, int],
+    first_row: int = 0,
 ) -> np.ndarray:
     """Draw tissue without its holes as a boolean mask (height, width).
 
@@ -45,11 +44,13 @@ def tissue_mask(
         contours: outlines in level-0 pixels.
         size_px: (width, height) of the mask.
         scale_xy: mask pixels per level-0 pixel.
-        offset_level0: the level-0 (x, y) that is the mask's corner.
+        offset_level0: the level-0 (x, y) that is the corner of the whole mask.
+        first_row: where in the whole mask the returned part of it begins.
     """
     width, height = size_px
     mask = np.zeros((height, width), np.uint8)
-    shift = tuple(-int(o * s) for o, s in zip(offset_level0, scale_xy, strict=True))
+    shift_x, shift_y = (-int(o * s) for o, s in zip(offset_level0, scale_xy, strict=True))
+    shift = (shift_x, shift_y - first_row)
     for contour in _from_large_to_small(contour.scaled(scale_xy) for contour in contours):
         cv2.drawContours(mask, [contour.outline], -1, 1, cv2.FILLED, offset=shift)
         cv2.drawContours(mask, contour.holes, -1, 0, cv2.FILLED, offset=shift)

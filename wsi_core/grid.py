@@ -102,4 +102,5 @@ def _positions(axis: int, start: int, length: int, grid: Grid) -> np.ndarray:
         stop = min(stop, grid.region.bottom_right[axis])
     step = grid.step_size_px * snapped(grid.downsample_xy[axis])
     count = max(0, int(np.ceil((stop - start) / step)))
-    return start + np.rint(np.arange(count) * step).astype(np.int64)
+    positions = start + np.rint(np.arange(count) * step).astype(np.int64)
+    return positions[positions < stop]  # the last one may have been rounded up to the end

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from utils.errors import ItemError, UsageError
-from utils.names import check_id
-from utils.tables import read_text_table, write_table
+from utils.names import distinct_slide_ids
+from utils.tables import is_on, read_text_table, write_table
 from wsi_core.grid import Region
 from wsi_core.params import SlideParams, parse_params
 from wsi_core.slide_folder import list_slides
@@ -61,13 +61,14 @@ def read_rows(path: Path) -> list[HeatmapRow]:
     """Read the slides whose ``process`` is not 0.
 
     Raises:
-        UsageError: no such file, no ``slide_id``, or a name that is none.
+        UsageError: no such file, no ``slide_id``, a name that is none, a slide twice, or ``process`` neither 1 nor 0.
     """
+    where = f"heatmap process list {path}"
     table = read_text_table(path, required=("slide_id",), kind="heatmap process list")
     rows = [HeatmapRow(cells["slide_id"], cells) for cells in table.to_dict("records")]
-    for row in rows:
-        check_id(row.name, where=f"heatmap process list {path}")
-    return [row for row in rows if row.cells.get("process", "1") not in {"0", "0.0"}]
+    chosen = [row for row in rows if is_on(row.cells.get("process", ""), where=f"{where}, slide {row.name}: process")]
+    distinct_slide_ids((row.name for row in chosen), where=where)
+    return chosen
 
 
 def rows_of_folder(folder: Path, slide_ext: str) -> list[HeatmapRow]:

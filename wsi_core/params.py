@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from utils.errors import UsageError
 
@@ -14,6 +14,12 @@ def _whole_number(value: Any) -> Any:
     """Take 7, "7" and what a spreadsheet makes of it, "7.0"."""
     text = str(value).strip()
     return int(float(text)) if text and float(text).is_integer() else value
+
+
+def _odd(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError("must be odd")
+    return number
 
 
 def _ids(value: Any) -> Any:
@@ -41,7 +47,7 @@ class SlideParams(BaseModel):
 
     seg_level: Annotated[Whole, Field(ge=-1)] = -1
     sthresh: Annotated[Whole, Field(ge=0, le=255)] = 8
-    mthresh: Annotated[Whole, Field(ge=1, le=255)] = 7
+    mthresh: Annotated[Whole, Field(ge=1, le=255), AfterValidator(_odd)] = 7
     close: Annotated[Whole, Field(ge=0)] = 4
     use_otsu: bool = False
     keep_ids: Ids = ()
@@ -53,10 +59,6 @@ class SlideParams(BaseModel):
     line_thickness: Annotated[Whole, Field(ge=1)] = 250
     use_padding: bool = True
     contour_fn: ContourFn = "four_pt"
-
-    def model_post_init(self, _context: Any) -> None:
-        if self.mthresh % 2 == 0:
-            raise ValueError(f"mthresh must be odd, not {self.mthresh}")
 
     def as_text(self) -> dict[str, str]:
         """Return the cells of a table row."""
@@ -93,5 +95,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     if isinstance(value, float):
-        return f"{value:g}"
+        return repr(value).removesuffix(".0")
     return str(value)

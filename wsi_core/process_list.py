@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from utils.errors import UsageError
-from utils.names import check_id, slide_id_of
-from utils.tables import read_text_table, write_table
+from utils.names import distinct_slide_ids
+from utils.tables import is_on, read_text_table, write_table
 from wsi_core.params import PARAM_NAMES, SlideParams, parse_params
 
 FILE_NAME = "process_list_autogen.csv"
@@ -46,11 +45,12 @@ class ProcessList:
             UsageError: no such file, no ``slide_id``, a slide twice, or a cell that is not allowed.
         """
         table = read_text_table(path, required=("slide_id",), kind="process list")
-        _check_ids(table["slide_id"], path)
-        params = [
-            parse_params(row, defaults, where=f"process list {path}, slide {row['slide_id']}")
-            for row in table.to_dict("records")
-        ]
+        distinct_slide_ids(table["slide_id"], where=f"process list {path}")
+        params = []
+        for row in table.to_dict("records"):
+            where = f"process list {path}, slide {row['slide_id']}"
+            params.append(parse_params(row, defaults, where=where))
+            is_on(row.get("process", ""), where=f"{where}: process")
         return cls._complete(table, params)
 
     @classmethod
@@ -76,7 +76,7 @@ class ProcessList:
     @property
     def names_to_process(self) -> list[str]:
         """The slides whose ``process`` is 1."""
-        return [name for name in self.names if self._cell(name, "process") not in {"0", "0.0", "False", "false"}]
+        return [name for name in self.names if is_on(self._cell(name, "process"), where=f"slide {name}: process")]
 
     def params(self, name: str) -> SlideParams:
         """Return the parameters of a slide."""
@@ -89,12 +89,3 @@ class ProcessList:
 
     def _cell(self, name: str, column: str) -> str:
         return str(self._table.at[self._row_of[name], column])
-
-
-def _check_ids(names: pd.Series, path: Path) -> None:
-    for name in names:
-        check_id(name, where=f"process list {path}")
-    ids = names.map(slide_id_of)
-    twice = sorted(set(ids[ids.duplicated()]))
-    if twice:
-        raise UsageError(f"process list {path}: more than one row for {', '.join(twice)}")

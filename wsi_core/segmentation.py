@@ -18,10 +18,10 @@ MAX_LEVEL_PIXELS = 1e8
 
 
 def segment_slide(slide: Slide, params: SlideParams, *, downsample: float = SEGMENTATION_DOWNSAMPLE) -> list[Contour]:
-    """Find the tissue of a slide at ``params.seg_level``.
+    """Find the tissue of a slide at ``params.seg_level``; ``select`` then applies ``keep_ids`` and ``exclude_ids``.
 
     Returns:
-        Contours in level-0 pixels, by ascending number, after ``keep_ids`` and ``exclude_ids``.
+        Contours in level-0 pixels, by ascending number.
 
     Raises:
         ItemError: the slide lacks that level or cannot be read, or the level is too large (``failed_seg``).
@@ -34,8 +34,7 @@ def segment_slide(slide: Slide, params: SlideParams, *, downsample: float = SEGM
             "coarser one is there; convert it to a pyramidal TIFF or set seg_level",
             "failed_seg",
         )
-    contours = find_tissue(slide.read_level(level), slide.level_downsamples[level], params)
-    return select(contours, params)
+    return find_tissue(slide.read_level(level), slide.level_downsamples[level], params)
 
 
 def resolve_level(slide: Slide, level: int, downsample: float, *, name: str) -> int:
@@ -63,6 +62,8 @@ def find_tissue(image: np.ndarray, downsample_xy: tuple[float, float], params: S
     areas = np.array([cv2.contourArea(outline) for outline in outlines])
     contours: list[Contour] = []
     for index in np.flatnonzero(parents == -1).tolist():
+        if areas[index] <= params.a_t * unit_px:
+            continue  # most are specks: only for the others are the holes looked up
         holes = np.flatnonzero(parents == index)
         if areas[index] - areas[holes].sum() <= params.a_t * unit_px:
             continue
@@ -90,8 +91,10 @@ def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     return mask
 
 
-def no_tissue_reason(params: SlideParams) -> str:
-    """Say what to change where no tissue was found."""
+def no_tissue_reason(params: SlideParams, found: list[Contour]) -> str:
+    """Say what to change where no tissue was found, or none of what was ``found`` is selected."""
+    if found:
+        return f"keep_ids and exclude_ids leave none of the {len(found)} contours; empty one of them"
     area_mpx = params.a_t * AREA_UNIT_PX**2 / 1e6
     return (
         f"no tissue is larger than a_t {params.a_t:g} ({area_mpx:.3g} million level-0 pixels); "

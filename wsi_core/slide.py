@@ -30,6 +30,7 @@ class Slide:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._handle = _open(self.path)
+        self._level_image: tuple[int, np.ndarray] | None = None
         self.level_dimensions: tuple[tuple[int, int], ...] = tuple(self._handle.level_dimensions)
 
     def __enter__(self) -> "Slide":
@@ -104,8 +105,16 @@ class Slide:
             ) from error
 
     def read_level(self, level: int) -> np.ndarray:
-        """Read a whole level as RGB uint8 (height, width, 3)."""
-        return self.read((0, 0), level, self.level_dimensions[level])
+        """Read a whole level as RGB uint8 (height, width, 3), not to be written to.
+
+        The last one is kept: segmentation, mask and stitch mostly look at the same.
+        """
+        if self._level_image is None or self._level_image[0] != level:
+            self._level_image = None  # gone before the next one is read
+            self._level_image = level, self.read((0, 0), level, self.level_dimensions[level])
+        image = self._level_image[1].view()
+        image.flags.writeable = False
+        return image
 
 
 def _open(path: Path) -> openslide.AbstractSlide:

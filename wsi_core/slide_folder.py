@@ -31,7 +31,7 @@ def find_slide(folder: Path, name: str, slide_ext: str = "") -> Path:
     Raises:
         ItemError: there is no such file (status ``no_slide``).
     """
-    slide_id = slide_id_of(name, slide_ext)
+    slide_id = slide_id_of(name)
     for candidate in (folder / name, folder / f"{slide_id}{slide_ext}"):
         if candidate.is_file():
             return candidate

@@ -39,6 +39,15 @@ class Encoder:
         return self.spec.dim
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What a feature depends on beside the patch, as texts: the network, its weights, the size of its input."""
+        return {
+            "encoder": self.name,
+            "weights_sha256": self.weights_sha256,
+            "target_patch_size": str(self.target_patch_size_px),
+        }
+
+    @property
     def fingerprint(self) -> str:
-        """Changes with the network, its weights and the size of its input."""
-        return fingerprint(name=self.name, weights=self.weights_sha256, size=self.target_patch_size_px)
+        """Changes with the facts."""
+        return fingerprint(**self.facts)

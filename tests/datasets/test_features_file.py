@@ -21,7 +21,7 @@ from wsi_core.coords_file import PatchCoords
 
 PATCHES = PatchCoords(coords=np.array([[0, 0], [256, 512], [70_000, 1]]), patch_size_px=256, patch_level=0)
 NUMBERS = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-MADE_FROM = provenance("handcrafted", "", -1, PATCHES)
+MADE_FROM = provenance({"encoder": "handcrafted"}, PATCHES)
 
 
 @pytest.fixture

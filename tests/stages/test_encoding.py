@@ -7,7 +7,7 @@ import pytest
 
 from datasets.patches import SlidePatches
 from models.encoders.build import build_encoder
-from stages.encoding import SlideEncoder, encode_patches
+from stages.encoding import SlideEncoder
 from tests.stages.fabricated import fabricate_picture
 from utils.errors import ItemError
 from wsi_core.coords_file import PatchCoords
@@ -20,6 +20,10 @@ PATCHES = PatchCoords(
 @pytest.fixture
 def jobs(tmp_path):
     return [SlidePatches(fabricate_picture(tmp_path / f"{seed}.png", seed), PATCHES) for seed in range(3)]
+
+
+def encode_one(job: SlidePatches, encoder, batch_size: int = 100) -> np.ndarray:
+    return SlideEncoder([job], encoder, batch_size, num_workers=0).next_slide()
 
 
 def encode_all(slides: SlideEncoder, n_slides: int) -> list[np.ndarray | str]:
@@ -35,7 +39,7 @@ def encode_all(slides: SlideEncoder, n_slides: int) -> list[np.ndarray | str]:
 
 def test_features_do_not_depend_on_batches_or_workers(jobs):
     encoder = build_encoder("handcrafted")
-    one = encode_patches(jobs[0].slide_path, PATCHES, encoder, batch_size=5)
+    one = encode_one(jobs[0], encoder, batch_size=5)
     assert one.shape == (12, encoder.dim) and one.dtype == np.float32
     for num_workers in (0, 1, 2):
         (again,) = encode_all(SlideEncoder(jobs[:1], encoder, 100, num_workers), 1)
@@ -46,7 +50,7 @@ def test_features_do_not_depend_on_batches_or_workers(jobs):
 @pytest.mark.parametrize("failing_call", [1, 2, 3])
 def test_a_slide_that_fails_half_way_leaves_nothing_to_the_next_one(jobs, num_workers, failing_call):
     encoder = build_encoder("handcrafted")
-    expected = [encode_patches(job.slide_path, PATCHES, encoder, 100) for job in jobs]
+    expected = [encode_one(job, encoder) for job in jobs]
     calls = []
 
     def out_of_memory_once(batch):
@@ -68,8 +72,8 @@ def test_an_unreadable_slide_in_the_middle_costs_itself_only(jobs, num_workers):
     jobs[1].slide_path.write_bytes(b"no picture")
     first, middle, last = encode_all(SlideEncoder(jobs, encoder, 5, num_workers), 3)
     assert isinstance(middle, str) and "1.png" in middle
-    np.testing.assert_array_equal(first, encode_patches(jobs[0].slide_path, PATCHES, encoder, 100))
-    np.testing.assert_array_equal(last, encode_patches(jobs[2].slide_path, PATCHES, encoder, 100))
+    np.testing.assert_array_equal(first, encode_one(jobs[0], encoder))
+    np.testing.assert_array_equal(last, encode_one(jobs[2], encoder))
 
 
 def test_batches_that_do_not_come_are_no_features(jobs):

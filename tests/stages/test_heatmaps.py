@@ -21,7 +21,7 @@ from wsi_core.coords_file import read_coords
 
 DIM = find_encoder("handcrafted").dim
 PRESET = "sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,0.5,0.1,8\n"
-NAME = "0.5_roi_0_blur_0_rs_1_bc_0_a_0.4_l_0_bi_0_-1.png"
+NAME = "0.5_roi_0_blur_0_rs_1_bc_0_a_0.4_l_0_bi_0_-1.0.png"
 RAW = "heatmaps/heatmap_raw_results/exp/good/s1/s1"
 MADE = "heatmaps/heatmap_production_results/exp"
 
@@ -103,11 +103,70 @@ def test_what_is_kept_is_used_only_for_what_it_was_made_from(config, tmp_path):
     assert modified(features) > made[0]  # another slide: other features
 
 
-def test_with_features_dir_the_probability_is_that_of_the_bag(config, tmp_path):
-    create_patches_fp.main(["--source", "slides", "--save_dir", "out", "--preset", "small.csv", "--patch"])
-    flags = "--csv_path out/process_list_autogen.csv --feat_dir feats --model_name handcrafted --num_workers 0"
-    extract_features_fp.main(["--data_h5_dir", "out", "--data_slide_dir", "slides", *flags.split()])
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda config: write_checkpoint("model.pt", seed=1), "checkpoint"),
+        (lambda config: config["heatmap_arguments"].update(use_ref_scores=False), "use_ref_scores"),
+        (lambda config: config["patching_arguments"].update(patch_size=128), "patches"),
+    ],
+)
+def test_without_calculation_scores_of_something_else_are_refused(config, tmp_path, caplog, change, word):
+    run(tmp_path, config)
+    config["heatmap_arguments"] |= {"calc_heatmap": False, "cmap": "viridis"}
+    assert run(tmp_path, config) == 0  # nothing has changed but the colours
+    change(config)
+    assert run(tmp_path, config) == 1
+    assert word in caplog.text and "set calc_heatmap: true" in caplog.text
+
+
+def test_a_picture_from_kept_scores_is_the_first_one_again(config, tmp_path):
+    run(tmp_path, config)
+    first = (tmp_path / MADE / "good" / f"s1_{NAME}").read_bytes()
+    run(tmp_path, config)
+    assert (tmp_path / MADE / "good" / f"s1_{NAME}").read_bytes() == first
+
+
+def test_a_slide_is_drawn_once_in_a_run(config, tmp_path, caplog):
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,good\ns1.tif,good\n")
+    assert run(tmp_path, config) == 2
+    assert "more than one row for slide s1" in caplog.text
+
+
+def test_names_tell_the_level_that_was_chosen_and_the_label_as_listed(config, tmp_path):
+    config["sample_arguments"] = {"samples": [{"name": "top", "k": 1}]}
+    config["heatmap_arguments"] |= {"vis_level": -1, "alpha": 1}
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,1\n")
+    assert run(tmp_path, config) == 0
+    made = tmp_path / MADE
+    assert (made / "good" / "s1_orig_1.png").is_file()
+    assert (made / "good" / f"s1_{NAME.replace('a_0.4_l_0', 'a_1.0_l_-1')}").is_file()
+    assert next((made / "sampled_patches").iterdir()).name.startswith("label_1_pred_")
+
+
+def test_a_label_that_is_a_number_is_first_of_all_a_name(config, tmp_path):
+    config["data_arguments"]["label_dict"] = {1: 0, 2: 1}
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,1\n")
+    assert run(tmp_path, config) == 0
+    assert (tmp_path / MADE / "1" / f"s1_{NAME}").is_file()
+
+
+def extracted(config, *flags):
+    """Patches and features of the slide by the programs before this one, for ``features_dir``."""
+    create_patches_fp.main(["--source", "slides", "--save_dir", "out", "--preset", "small.csv", "--patch", *flags])
+    rest = "--csv_path out/process_list_autogen.csv --feat_dir feats --model_name handcrafted --num_workers 0"
+    extract_features_fp.main(["--data_h5_dir", "out", "--data_slide_dir", "slides", *rest.split()])
     config["data_arguments"]["features_dir"] = "feats"
+
+
+def test_stored_features_of_other_patches_are_refused(config, tmp_path, caplog):
+    extracted(config, "--patch_size", "128")
+    assert run(tmp_path, config) == 1
+    assert "was made with patch_size 128, the configuration says 256" in caplog.text
+
+
+def test_with_features_dir_the_probability_is_that_of_the_bag(config, tmp_path):
+    extracted(config)
     assert run(tmp_path, config) == 0
     bag = torch.load(tmp_path / "feats/pt_files/s1.pt", weights_only=True)
     expected = bag_prediction(load_model(tmp_path / "model.pt"), bag).probabilities

@@ -109,6 +109,74 @@ def test_slides_with_coordinates_are_skipped_unless_asked(cohort):
     assert rows(cohort).loc["good.tif", "status"] == "processed" and path.stat().st_mtime_ns > first
 
 
+def edit(folder, **cells):
+    """Do with the list what the README says: copy it, change cells of the one slide, set process to 1."""
+    table = pd.read_csv(folder / "out" / "process_list_autogen.csv", dtype=str, keep_default_na=False)
+    for column, text in {"process": "1", **cells}.items():
+        table[column] = text
+    table.to_csv(folder / "out" / "process_list_edited.csv", index=False)
+
+
+def test_the_readme_loop_changes_what_was_edited(cohort, caplog):
+    run("--seg", "--patch", "--stitch")
+    first = rows(cohort).loc["good.tif"]
+    mask, coords = cohort / "out" / "masks" / "good.png", cohort / "out" / "patches" / "good.h5"
+    before = mask.read_bytes(), coords.read_bytes()
+    edit(cohort, max_n_holes="0")
+    assert run("--process_list", "process_list_edited.csv", "--seg") == 0
+    assert mask.read_bytes() != before[0] and coords.read_bytes() == before[1]  # tried out
+    assert "coordinates kept from max_n_holes 8 (now 0)" in rows(cohort).loc["good.tif", "reason"]
+    again = ["--process_list", "process_list_edited.csv", "--patch", "--stitch"]
+    assert run(*again) == 0
+    kept = rows(cohort).loc["good.tif"]
+    assert kept["status"] == "already_exist" and "--no_auto_skip" in kept["reason"] and "--no_auto_skip" in caplog.text
+    assert run(*again, "--no_auto_skip") == 0
+    last = rows(cohort).loc["good.tif"]
+    assert last["reason"] == "" and int(last["n_patches"]) > int(first["n_patches"])
+
+
+def test_a_skipped_slide_gets_the_pictures_that_are_missing(cohort):
+    run("--patch")
+    counts = rows(cohort).loc["good.tif", ["n_contours", "n_patches"]].tolist()
+    coords = cohort / "out" / "patches" / "good.h5"
+    made = coords.stat().st_mtime_ns
+    assert run("--seg", "--patch", "--stitch") == 0
+    assert (cohort / "out" / "masks" / "good.png").is_file() and (cohort / "out" / "stitches" / "good.png").is_file()
+    assert coords.stat().st_mtime_ns == made and rows(cohort).loc["good.tif", "reason"] == ""
+    assert run("--seg", "--patch", "--stitch") == 0
+    row = rows(cohort).loc["good.tif"]
+    assert row["status"] == "already_exist" and row[["n_contours", "n_patches"]].tolist() == counts
+
+
+@pytest.mark.parametrize("flags", [["--step_size", "128"], ["--patch_size", "128", "--custom_downsample", "2"]])
+def test_coordinates_made_otherwise_are_kept_and_that_is_said(cohort, flags):
+    run("--patch")
+    assert run("--patch", *flags) == 0
+    row = rows(cohort).loc["good.tif"]
+    assert row["status"] == "already_exist" and row["reason"].startswith("coordinates kept from ")
+
+
+def test_ids_that_leave_nothing_are_named(cohort):
+    run("--seg")
+    edit(cohort, exclude_ids="0")
+    assert run("--process_list", "process_list_edited.csv", "--patch") == 0
+    assert "keep_ids and exclude_ids leave none of the 1 contours" in rows(cohort).loc["good.tif", "reason"]
+
+
+def test_the_mask_is_drawn_also_where_an_id_to_keep_is_missing(cohort):
+    run("--patch")
+    edit(cohort, keep_ids="7")
+    assert run("--process_list", "process_list_edited.csv", "--seg") == 1
+    row = rows(cohort).loc["good.tif"]
+    assert row["status"] == "failed_seg" and "numbered from 0 as drawn on its mask" in row["reason"]
+    assert (cohort / "out" / "masks" / "good.png").is_file()
+
+
+def test_save_path_is_what_was_typed(cohort):
+    create_patches_fp.main(["--source", "slides", "--save_dir", "./out", "--preset", "small.csv", "--patch"])
+    assert read_coords(cohort / "out" / "patches" / "good.h5").save_path == "./out/patches"
+
+
 def test_a_half_written_file_is_made_again(cohort):
     run("--patch")
     truncate(cohort / "out" / "patches" / "good.h5")

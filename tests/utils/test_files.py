@@ -38,11 +38,6 @@ def test_a_name_without_extension_is_its_id(name):
     assert slide_id_of(name) == name
 
 
-def test_an_unusual_extension_is_taken_off_when_named():
-    assert slide_id_of("a.sdpc") == "a.sdpc"
-    assert slide_id_of("a.sdpc", ".sdpc") == "a"
-
-
 @pytest.mark.parametrize("text", ["", "..", "a/b", "..\\a", "a\nb"])
 def test_a_path_is_no_id(text):
     with pytest.raises(UsageError, match="list L"):

@@ -80,3 +80,18 @@ def test_a_region_beside_the_tissue_has_no_patches():
 
 def test_no_contours_no_patches():
     assert patch_coords([], grid()).shape == (0, 2)
+
+
+@settings(deadline=None)
+@given(st.floats(1.02, 9.97), st.integers(8, 200), st.integers(500, 4000))
+def test_without_padding_no_patch_hangs_over_the_slide(downsample, step_px, side):
+    laid = grid(
+        patch_size_px=32,
+        step_size_px=step_px,
+        downsample_xy=(downsample, downsample),
+        slide_size_level0=(side, side),
+        contour_fn="basic",
+        use_padding=False,
+    )
+    coords = patch_coords([SQUARE], laid)
+    assert not len(coords) or coords.max() + laid.patch_size_level0[0] <= side

@@ -35,7 +35,7 @@ def test_scores_are_averaged_where_patches_overlap(seed):
     for (x0, y0, x1, y1), score in zip(np.clip(cells, 0, None), scores, strict=True):
         total[y0:y1, x0:x1] += score
         count[y0:y1, x0:x1] += 1
-    np.testing.assert_allclose(mean_scores(scores, cells, (18, 16)), total / np.maximum(count, 1), atol=1e-9)
+    np.testing.assert_allclose(mean_scores(scores, cells, (18, 16)), total / np.maximum(count, 1), atol=1e-6)
 
 
 @given(
@@ -107,3 +107,14 @@ def test_blur_smooths_the_step_between_patches(slide):
     sharp = draw(slide)[380, 256:768].astype(int)
     blurred = draw(slide, HeatmapStyle(alpha=1.0, blank_canvas=True, blur=True))[380, 256:768].astype(int)
     assert np.abs(np.diff(blurred, axis=0)).max() < np.abs(np.diff(sharp, axis=0)).max() / 4
+
+
+@pytest.mark.parametrize("blur", [False, True])
+@pytest.mark.parametrize("level", [0, 1])
+def test_strips_show_what_the_whole_would(slide, monkeypatch, blur, level):
+    style = HeatmapStyle(alpha=0.6, blur=blur, overlap=0.5)
+    region = Region((300, 100), (1700, 1400))
+    whole = draw_heatmap(slide, CONTOURS, COORDS, SCORES, 256, level, style, region)
+    monkeypatch.setattr("wsi_core.heatmap.STRIP_PIXELS", 5000)
+    strips = draw_heatmap(slide, CONTOURS, COORDS, SCORES, 256, level, style, region)
+    assert np.abs(strips.astype(int) - whole).max() <= 1

@@ -3,6 +3,7 @@
 import pytest
 
 from utils.errors import UsageError
+from utils.tables import is_on
 from wsi_core.params import PARAM_NAMES, SlideParams, parse_params
 from wsi_core.preset_file import find_preset, read_preset, write_preset
 from wsi_core.process_list import COLUMNS, ProcessList
@@ -23,7 +24,7 @@ def test_ids_are_read_as_people_write_them(text, ids):
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({"mthresh": "6"}, "mthresh must be odd"),
+        ({"mthresh": "6"}, "mthresh = '6': Value error, must be odd"),
         ({"sthresh": "dark"}, "sthresh = 'dark'"),
         ({"contour_fn": "five_pt"}, "four_pt"),
         ({"keep_ids": "a,b"}, "keep_ids"),
@@ -35,6 +36,17 @@ def test_a_wrong_cell_is_named_with_its_place(cells, message):
     with pytest.raises(UsageError, match="list L, slide s") as error:
         parse_params(cells, SlideParams(), where="list L, slide s")
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("area", [16, 0.1234567891, 1234567.25])
+def test_areas_keep_all_their_digits(area):
+    text = SlideParams(a_t=area).as_text()["a_t"]
+    assert parse_params({"a_t": text}, SlideParams(), where="x").a_t == area and not text.endswith(".0")
+
+
+@pytest.mark.parametrize(("text", "on"), [("1", True), ("", True), ("TRUE", True), ("0.0", False), ("no", False)])
+def test_a_switch_is_read_as_spreadsheets_write_it(text, on):
+    assert is_on(text, where="x") is on
 
 
 def test_empty_cells_take_the_defaults():
@@ -69,8 +81,9 @@ def test_a_hand_edited_list_with_gaps_is_completed(tmp_path):
     ("text", "message"),
     [
         ("name\na\n", "no column slide_id; it has: name"),
-        ("slide_id\na\na.svs\n", "more than one row for a"),
+        ("slide_id\na\na.svs\n", "more than one row for slide a"),
         ("slide_id\n../a\n", "no slide id"),
+        ("slide_id,process\na,maybe\n", "slide a: process = 'maybe': must be 1 or 0"),
     ],
 )
 def test_a_wrong_list_is_refused(tmp_path, text, message):
