@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, program
+from utils.cli import new_parser, path, program
 
 DESCRIPTION = """\
 Draw heatmaps of attention for slides, as a YAML configuration says.
@@ -21,6 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--config",
         "--config_file",
+        type=path,
         required=True,
         metavar="NAME.yaml",
         help="configuration; a name is looked up in heatmaps/configs/ too",

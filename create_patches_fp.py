@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, positive_int, program
+from utils.cli import new_parser, path, positive_int, program
 
 DESCRIPTION = """\
 Find the tissue of the slides in a folder and lay a grid of patches over it.
@@ -20,14 +20,14 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this program's command line."""
     parser = new_parser(DESCRIPTION)
     add = parser.add_argument
-    add("--source", required=True, metavar="DIR", help="folder of slides")
-    add("--save_dir", required=True, metavar="DIR", help="folder for the results")
+    add("--source", type=path, required=True, metavar="DIR", help="folder of slides")
+    add("--save_dir", type=path, required=True, metavar="DIR", help="folder for the results")
     add("--patch_size", type=positive_int, default=256, help="side of a patch, in pixels of the patch level")
     add("--step_size", type=positive_int, help="distance of patches, likewise (default: patch_size)")
     add("--patch_level", type=int, default=0, help="level of the slide's pyramid to take patches from; 0 is the finest")
     add("--custom_downsample", type=positive_int, default=1, help="read patches this much larger and resize them down")
-    add("--preset", metavar="NAME.csv|PATH", help="parameters for a kind of slide; a name is looked up in presets/ too")
-    add("--process_list", metavar="NAME.csv", help="edited process list, in SAVE_DIR; only its slides are worked on")
+    add("--preset", type=path, metavar="NAME.csv|PATH", help="parameters for a kind of slide; names in presets/")
+    add("--process_list", type=path, metavar="NAME.csv", help="edited list, in SAVE_DIR: work on its slides")
     add("--seg", action="store_true", help="draw the segmentation: masks/")
     add("--patch", action="store_true", help="make coordinates: patches/")
     add("--stitch", action="store_true", help="draw the kept patches: stitches/")

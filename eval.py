@@ -4,13 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, positive_int, program
+from utils.cli import new_parser, path, positive_int, program
 
 DESCRIPTION = """\
 Predict slides with the checkpoints of a run of main.py and say how good the predictions are.
 
 Writes eval_results/EVAL_<SAVE_EXP_CODE>/: fold_<i>.csv with the class and the probabilities of each slide, and
-summary.csv.
+summary.csv, or summary_partial_<first>_<stop>.csv where not all K folds are evaluated.
 """
 
 
@@ -19,11 +19,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser = new_parser(DESCRIPTION)
     add = parser.add_argument
     add("--task", required=True, metavar="NAME", help="task_1_tumor_vs_normal or task_2_tumor_subtyping")
-    add("--data_root_dir", required=True, metavar="DIR", help="folder that holds the task's feature folder")
+    add("--data_root_dir", type=path, required=True, metavar="DIR", help="folder that holds the task's feature folder")
     add("--models_exp_code", required=True, metavar="NAME", help="folder of the run, <EXP_CODE>_s<SEED>")
     add("--save_exp_code", metavar="NAME", help="name of the results (default: MODELS_EXP_CODE)")
-    add("--results_dir", default="./results", metavar="DIR", help="where runs are")
-    add("--splits_dir", metavar="DIR", help="folder of splits (default: the run's own)")
+    add("--results_dir", type=path, default="./results", metavar="DIR", help="where runs are")
+    add("--splits_dir", type=path, metavar="NAME|DIR", help="splits, in splits/ (default: the run's own)")
     add("--split", choices=("train", "val", "test", "all"), default="test", help="which slides")
     add(
         "--model_type",

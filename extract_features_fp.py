@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, positive_int, program
+from utils.cli import new_parser, path, positive_int, program
 
 DESCRIPTION = """\
 Encode the patches that create_patches_fp.py chose.
@@ -19,14 +19,14 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this program's command line."""
     parser = new_parser(DESCRIPTION)
     add = parser.add_argument
-    add("--data_h5_dir", required=True, metavar="DIR", help="folder that holds patches/ (SAVE_DIR of the patching)")
-    add("--data_slide_dir", required=True, metavar="DIR", help="folder of slides")
-    add("--csv_path", required=True, metavar="CSV", help="table with a slide_id column, such as the process list")
-    add("--feat_dir", required=True, metavar="DIR", help="folder for the features")
+    add("--data_h5_dir", type=path, required=True, metavar="DIR", help="folder of patches/: SAVE_DIR of patching")
+    add("--data_slide_dir", type=path, required=True, metavar="DIR", help="folder of slides")
+    add("--csv_path", type=path, required=True, metavar="CSV", help="table of slide_id, such as the process list")
+    add("--feat_dir", type=path, required=True, metavar="DIR", help="folder for the features")
     add("--batch_size", type=positive_int, default=256, help="patches encoded at once")
     add("--slide_ext", default=".svs", help="extension of slides that the table names without one")
     add("--model_name", default="resnet50_trunc", help="resnet50_trunc, uni_v1, conch_v1 or handcrafted")
-    add("--encoder_ckpt", metavar="FILE", help="local weights of the encoder (.pt, .pth, .bin, .safetensors)")
+    add("--encoder_ckpt", type=path, metavar="FILE", help="local weights (.pt, .pth, .bin, .safetensors)")
     add(
         "--target_patch_size",
         type=int,

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, positive_int, program
+from utils.cli import new_parser, path, positive_int, program
 
 DESCRIPTION = """\
 Train a model on each split of a task.
@@ -19,9 +19,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = new_parser(DESCRIPTION)
     data = parser.add_argument_group("data").add_argument
     data("--task", required=True, metavar="NAME", help="task_1_tumor_vs_normal or task_2_tumor_subtyping")
-    data("--data_root_dir", required=True, metavar="DIR", help="folder that holds the task's feature folder")
+    data("--data_root_dir", type=path, required=True, metavar="DIR", help="folder that holds the task's feature folder")
     data("--embed_dim", type=positive_int, help="numbers in a feature (default: as the features are)")
-    data("--split_dir", metavar="NAME|DIR", help="splits, in splits/ (default: <TASK>_<100 x LABEL_FRAC>)")
+    data("--split_dir", type=path, metavar="NAME|DIR", help="splits, in splits/ (default: <TASK>_<100 x LABEL_FRAC>)")
     data("--label_frac", type=float, default=1.0, help="part of the training patients that the splits kept, 0-1")
     data("--k", type=positive_int, default=10, help="number of folds")
     data("--k_start", type=int, default=-1, help="first fold; -1: 0")
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     out = parser.add_argument_group("output").add_argument
     out("--exp_code", required=True, metavar="NAME", help="name of the run")
-    out("--results_dir", default="./results", metavar="DIR", help="where runs go")
+    out("--results_dir", type=path, default="./results", metavar="DIR", help="where runs go")
     out("--log_data", action="store_true", help="write tensorboard logs")
     return parser
 

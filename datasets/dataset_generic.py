@@ -45,7 +45,7 @@ class Generic_Split(Dataset):
 
     def __getitem__(self, idx: int) -> tuple:
         """Return (features (N, D) float32, label), and with ``load_from_h5(True)`` also coords (N, 2)."""
-        slide_id, label = self.slide_ids[idx], self.getlabel(idx)
+        slide_id, label = self.slide_data["slide_id"].iloc[idx], self.getlabel(idx)
         if self.data_dir is None:
             return slide_id, label
         if self.use_h5:

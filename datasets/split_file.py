@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from utils.lookup import find_input
 from utils.names import slide_id_of
 from utils.tables import read_text_table, write_table
 
+SPLITS_FOLDER = Path("splits")
 SIDES = ("train", "val", "test")
 
 
@@ -27,6 +29,15 @@ class SplitIds(NamedTuple):
 def split_folder_name(task_name: str, label_frac: float) -> str:
     """Return the folder, below ``splits/``, of a task's splits: ``task_1_tumor_vs_normal_75``."""
     return f"{task_name}_{round(100 * label_frac)}"
+
+
+def find_split_folder(name: str) -> Path:
+    """Return a folder of splits: a path, or a name in ``splits/`` here or beside the programs.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return find_input(name, beside=str(SPLITS_FOLDER), kind="split folder")
 
 
 def split_path(folder: str | Path, fold: int) -> Path:

@@ -61,6 +61,9 @@ def _todays_names(state: State) -> State:
     if any(name.startswith("attention_net.2.") for name in renamed):
         # before drop-out had a layer of its own, the attention was the third layer
         renamed = {re.sub(r"^attention_net\.2\.", "attention_net.3.", name): t for name, t in renamed.items()}
+    if "classifier.2.weight" in renamed and "classifier.3.weight" not in renamed:
+        # likewise the classifier of two-class MIL, trained without drop-out
+        renamed = {re.sub(r"^classifier\.2\.", "classifier.3.", name): t for name, t in renamed.items()}
     return _stacked_mil(renamed)
 
 

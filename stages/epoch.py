@@ -44,7 +44,6 @@ class PassFigures:
         bag_losses, instance_losses: one number a bag; no instance losses without clustering.
         labels, predicted: (N,) classes.
         probabilities: (N, C).
-        instance_targets, instance_predictions: 1 for, 0 against a class, of all instances looked at.
     """
 
     n_classes: int
@@ -53,8 +52,6 @@ class PassFigures:
     _labels: list[int] = field(default_factory=list)
     _probabilities: list[np.ndarray] = field(default_factory=list)
     _predicted: list[int] = field(default_factory=list)
-    instance_targets: list[int] = field(default_factory=list)
-    instance_predictions: list[int] = field(default_factory=list)
 
     @property
     def loss(self) -> float:
@@ -91,11 +88,6 @@ class PassFigures:
         """For each class: bags predicted right, bags."""
         return class_counts(self.labels, self.predicted, self.n_classes)
 
-    @property
-    def instance_counts(self) -> list[tuple[int, int]]:
-        """For evidence against (0) and for (1) a class: instances clustered right, instances."""
-        return class_counts(np.array(self.instance_targets), np.array(self.instance_predictions), 2)
-
     def add(self, bag_loss: float, label: int, output: BagOutput) -> None:
         """Note what a model said of one bag."""
         self.bag_losses.append(bag_loss)
@@ -104,8 +96,6 @@ class PassFigures:
         self._probabilities.append(output.probabilities.detach().cpu().numpy())
         if "instance_loss" in output.extras:
             self.instance_losses.append(output.extras["instance_loss"].item())
-            self.instance_targets.extend(output.extras["inst_labels"].tolist())
-            self.instance_predictions.extend(output.extras["inst_preds"].tolist())
 
     def auc(self, what: str, *, micro: bool = False, warn: bool = True) -> float:
         """Area under the ROC curve; NaN where undefined, with a warning that names ``what``."""

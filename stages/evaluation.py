@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from datasets.bags import check_bags
 from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_task
+from datasets.split_file import find_split_folder
 from datasets.tasks import find_task
 from models.checkpoint import load_model
 from stages.epoch import Objective, PassFigures, run_pass
@@ -44,7 +45,7 @@ class EvaluationConfig:
         models_exp_code: folder of the trained run, below ``results_dir``.
         save_exp_code: name of the results; None: ``models_exp_code``.
         results_dir: where runs are.
-        splits_dir: folder of splits; None: the run's own.
+        splits_dir: name or path of a folder of splits; None: the run's own.
         split: ``train``, ``val``, ``test``, or ``all`` slides of the table.
         model_type, model_size, embed_dim: what the checkpoints are expected to be; None takes what they are.
         drop_out: the rate of training, without effect on trained models.
@@ -99,7 +100,7 @@ def evaluate(config: EvaluationConfig) -> int:
         write_predictions(folder / f"fold_{fold}.csv", slides.slide_ids, figures)
         area = figures.auc(f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, "test_auc": area, "test_acc": 1 - figures.error})
-    path, table = write_summary(folder, rows, config.folds, k=len(rows))
+    path, table = write_summary(folder, rows, config.folds, config.k)
     print(table_text(table))
     logger.info("summary: %s", path)
     return EXIT_DONE
@@ -110,7 +111,7 @@ def _slides_to_evaluate(dataset: Generic_MIL_Dataset, config: EvaluationConfig, 
     if config.split == "all":
         logger.warning("--split all includes the slides that the models were trained on")
         return dict.fromkeys(config.folds, dataset)
-    folder = require_folder(config.splits_dir, flag="--splits_dir") if config.splits_dir else run
+    folder = find_split_folder(config.splits_dir) if config.splits_dir else run
     side = SPLIT_CHOICES.index(config.split)
     sets = {fold: sides[side] for fold, sides in open_splits(dataset, folder, config.folds).items()}
     empty = [str(fold) for fold, slides in sets.items() if not len(slides)]

@@ -3,6 +3,7 @@
 What each key does for the user is explained in ``heatmaps/configs/config_template.yaml``.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from wsi_core.patch_sampling import SampleMode
 
 # whole numbers stay whole: file names show the value as it stands in the configuration
 Number = int | float
+PathText = Annotated[str, AfterValidator(os.path.expanduser)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -44,21 +46,21 @@ class ExpArguments(_Section):
 
     n_classes: Annotated[int, Field(ge=2)]
     save_exp_code: Annotated[str, BeforeValidator(_name_as_text), Field(pattern=r"^[^/\\]+$")]
-    raw_save_dir: str = "heatmaps/heatmap_raw_results"
-    production_save_dir: str = "heatmaps/heatmap_production_results"
+    raw_save_dir: PathText = "heatmaps/heatmap_raw_results"
+    production_save_dir: PathText = "heatmaps/heatmap_production_results"
     batch_size: Positive = 256
 
 
 class DataArguments(_Section):
     """Which slides, and where they lie."""
 
-    data_dir: str | dict[str, str]
+    data_dir: PathText | dict[str, PathText]
     data_dir_key: str = "source"
-    process_list: str | None = None
-    preset: str | None = None
+    process_list: PathText | None = None
+    preset: PathText | None = None
     slide_ext: str = ".svs"
     label_dict: dict[Annotated[str, BeforeValidator(_name_as_text)], int]
-    features_dir: str | None = None
+    features_dir: PathText | None = None
 
 
 class PatchingArguments(_Section):
@@ -75,13 +77,13 @@ class EncoderArguments(_Section):
 
     model_name: str = "resnet50_trunc"
     target_img_size: int | None = None
-    encoder_ckpt: str | None = None
+    encoder_ckpt: PathText | None = None
 
 
 class ModelArguments(_Section):
     """The trained model."""
 
-    ckpt_path: str
+    ckpt_path: PathText
     model_type: Literal["clam_sb", "clam_mb", "mil"] = "clam_sb"
     initiate_fn: str | None = None  # of the original; there is one way to build a model here
     model_size: Literal["small", "big"] | None = None

@@ -11,6 +11,7 @@ import pandas as pd
 
 from stages.epoch import PassFigures
 from utils.atomic import atomic_path, write_text
+from utils.errors import UsageError
 from utils.tables import write_table
 
 
@@ -67,8 +68,15 @@ def write_predictions(path: Path, slide_ids: list[str], figures: PassFigures) ->
 
 
 def fold_range(k: int, k_start: int, k_end: int) -> range:
-    """Return the folds from ``k_start`` up to but without ``k_end``; -1 means the first and the last."""
-    return range(0 if k_start == -1 else k_start, k if k_end == -1 else k_end)
+    """Return the folds from ``k_start`` up to but without ``k_end``; -1 means the first and the last.
+
+    Raises:
+        UsageError: there is none.
+    """
+    folds = range(0 if k_start == -1 else k_start, k if k_end == -1 else k_end)
+    if not folds or folds.start < 0:
+        raise UsageError(f"no fold from --k_start {folds.start} to --k_end {folds.stop}")
+    return folds
 
 
 def table_text(table: pd.DataFrame) -> str:

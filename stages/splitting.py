@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets.slide_table import SlideTable, read_slide_table
-from datasets.split_file import SplitIds, split_folder_name, split_path, write_split_files
+from datasets.split_file import SPLITS_FOLDER, SplitIds, split_folder_name, split_path, write_split_files
 from datasets.splits import Split, monte_carlo_splits, share_of, slides_of_split
 from datasets.tasks import Task, find_task
 from datasets.units import Units, patients_of
@@ -19,7 +19,6 @@ from utils.errors import EXIT_DONE, UsageError
 
 logger = logging.getLogger(__name__)
 
-SPLITS_FOLDER = Path("splits")
 ALL_LABEL_FRACS = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from datasets.bags import check_bags
 from datasets.dataset_generic import Generic_MIL_Dataset, open_task
-from datasets.split_file import SplitIds, split_folder_name, split_path, write_split
+from datasets.split_file import SplitIds, find_split_folder, split_folder_name, split_path, write_split
 from datasets.tasks import Task, find_task
 from models.builder import ModelSettings
 from stages.fold import FoldResult, Sides, TrainingSettings, check_settings, train_fold
@@ -25,7 +25,6 @@ from stages.run_files import (
 )
 from utils.device import pick_device
 from utils.errors import EXIT_DONE, UsageError
-from utils.lookup import find_input
 from utils.names import check_id
 
 logger = logging.getLogger(__name__)
@@ -102,19 +101,15 @@ def _model_settings(config: TrainingConfig, task: Task, embed_dim: int) -> Model
 
 
 def _split_folder(config: TrainingConfig, task: Task) -> Path:
-    name = config.split_dir or split_folder_name(task.name, config.label_frac)
-    own = Path("splits") / name
-    return own if own.is_dir() and not Path(name).is_dir() else find_input(name, beside="splits", kind="split folder")
+    return find_split_folder(config.split_dir or split_folder_name(task.name, config.label_frac))
 
 
 def open_splits(dataset: Generic_MIL_Dataset, folder: Path, folds: range) -> dict[int, Sides]:
     """Return the three sides of every fold.
 
     Raises:
-        UsageError: there is no fold, or a split file is missing or does not fit the dataset CSV.
+        UsageError: a split file is missing or does not fit the dataset CSV.
     """
-    if not folds or folds.start < 0:
-        raise UsageError(f"no fold from --k_start {folds.start} to --k_end {folds.stop}")
     logger.info("splits: %s, folds %d to %d", folder, folds.start, folds.stop - 1)
     return {fold: dataset.return_splits(from_id=False, csv_path=split_path(folder, fold)) for fold in folds}
 

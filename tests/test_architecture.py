@@ -114,13 +114,6 @@ def test_only_one_module_knows_openslide():
     assert [name(path) for path in PROGRAM if "openslide" in tops(imports(tree(path)))] == ["wsi_core/slide.py"]
 
 
-def test_the_registry_of_encoders_needs_no_torch():
-    done = python(
-        "import sys, models.encoders.registry; sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
-    )
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("path", PROGRAM, ids=name)
 def test_files_of_strangers_are_data(path):
     assert unsafe(tree(path)) == []

@@ -3,6 +3,7 @@
 import argparse
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -47,10 +48,15 @@ def program(main: Callable[[Sequence[str] | None], int]) -> Main:
             logging.getLogger(__name__).error("%s", error)
             return EXIT_WRONG_USE
         except KeyboardInterrupt:
-            print("interrupted; what is finished stays, run the same command to go on", file=sys.stderr)
+            print("interrupted; the files that are finished stay", file=sys.stderr)
             return EXIT_INTERRUPTED
 
     return wrapped
+
+
+def path(text: str) -> str:
+    """Expand ``~``, which shells leave alone in ``--flag=~/folder``, and leave the rest as typed; for argparse."""
+    return os.path.expanduser(text)  # noqa: PTH111  a Path would drop ./
 
 
 def positive_int(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Where a name on the command line leads: a path as it is, a bare name also beside the programs."""
+"""Where a name on the command line leads: a path as it is, a bare name also into the folders of its kind."""
 
 import difflib
 from pathlib import Path
@@ -12,26 +12,24 @@ def find_input(name: str | Path, *, beside: str, kind: str) -> Path:
     """Find an input file or folder.
 
     Args:
-        name: a path, or a bare name, which is looked up in the current folder and then in ``beside``.
-        beside: folder below the programs' own folder, such as ``presets`` or ``heatmaps/configs``.
+        name: a path from the current folder, or a name in ``beside``.
+        beside: folder below the current folder, and then below the programs' own, such as ``presets``.
         kind: what it is, for the message ("preset").
 
     Raises:
         UsageError: nothing is there; names what is.
     """
-    path = Path(name).expanduser()
-    if path.exists():
-        return path
     shipped = PROJECT_ROOT / beside
-    if not path.is_absolute() and (shipped / path).exists():
-        return shipped / path
+    for path in (Path(name), Path(beside) / name, shipped / name):
+        if path.exists():
+            return path
     known = sorted(p.name for p in shipped.glob("*") if not p.name.startswith("."))
     raise UsageError(f"no {kind} {str(name)!r} here or in {shipped}; known: {', '.join(known) or 'none'}")
 
 
 def require_folder(path: str | Path, *, flag: str) -> Path:
     """Return ``path`` as a folder that exists, or raise a UsageError that names the flag."""
-    folder = Path(path).expanduser()
+    folder = Path(path)
     if not folder.is_dir():
         raise UsageError(f"{flag}: no folder {str(path)!r}")
     return folder

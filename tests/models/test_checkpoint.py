@@ -69,6 +69,13 @@ def test_one_classifier_a_class_becomes_one_layer(tmp_path):
     assert all(torch.equal(read[name], state[name]) for name in state)
 
 
+def test_two_class_mil_of_earlier_releases_loads(tmp_path):
+    state = build_model(ModelSettings("mil", 6, 2)).state_dict()
+    old = {name.replace("classifier.3.", "classifier.2."): tensor for name, tensor in state.items()}
+    assert set(old) != set(state)
+    assert set(load_model(written(tmp_path / "c.pt", old)).state_dict()) == set(state)
+
+
 def test_a_stateful_instance_loss_is_left_out(tmp_path):
     state = build_model(ALL[0]).state_dict()
     read = read_checkpoint(written(tmp_path / "c.pt", {**state, "instance_loss_fn.labels": torch.zeros(2)}))

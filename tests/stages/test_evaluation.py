@@ -64,6 +64,18 @@ def test_a_heatmap_would_show_the_same_probability():
         assert said.probabilities == pytest.approx([row["p_0"], row["p_1"]], abs=1e-6)
 
 
+def test_a_single_fold_leaves_the_summary_of_all_alone():
+    evaluate()
+    whole = (OUT / "summary.csv").read_bytes()
+    assert evaluate("--fold", "1") == 0
+    assert (OUT / "summary.csv").read_bytes() == whole
+    assert pd.read_csv(OUT / "summary_partial_1_2.csv")["folds"].tolist() == [1]
+
+
+def test_splits_are_found_by_name():
+    assert evaluate("--splits_dir", SPLITS.name) == 0
+
+
 @pytest.mark.parametrize("side", ["train", "val", "test"])
 def test_the_slides_of_a_side_are_evaluated(side):
     assert evaluate("--fold", "2", "--split", side) == 0
@@ -93,8 +105,9 @@ def test_a_side_of_one_class_has_no_auc(caplog):
         (["--model_type", "clam_mb"], "model_type is clam_sb, not clam_mb"),
         (["--model_size", "big"], "model_size is small, not big"),
         (["--models_exp_code", "other_s1"], "--models_exp_code: no folder"),
-        (["--splits_dir", "nowhere"], "--splits_dir: no folder 'nowhere'"),
+        (["--splits_dir", "nowhere"], "no split folder 'nowhere'"),
         (["--fold", "7"], "splits_7.csv"),
+        (["--split", "all", "--k_start", "2", "--k_end", "2"], "no fold from --k_start 2 to --k_end 2"),
         (["--save_exp_code", "a/b"], "--save_exp_code"),
     ],
 )

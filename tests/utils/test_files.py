@@ -1,5 +1,7 @@
 """Files, names and tables: what every stage relies on."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +66,9 @@ def test_a_wrong_table_is_named(tmp_path, text, message):
 def test_a_bare_name_is_found_beside_the_programs_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_input("tcga.csv", beside="presets", kind="preset") == PROJECT_ROOT / "presets" / "tcga.csv"
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "tcga.csv").touch()
+    assert find_input("tcga.csv", beside="presets", kind="preset") == Path("presets/tcga.csv")
     (tmp_path / "tcga.csv").touch()
     assert find_input("tcga.csv", beside="presets", kind="preset").absolute() == tmp_path / "tcga.csv"
 
