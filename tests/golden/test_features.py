@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from datasets.patches import SlidePatches
 from models.encoders.build import build_encoder
-from stages.encoding import encode_patches
+from stages.encoding import SlideEncoder
 from tests.golden.inputs import slide_path
 from wsi_core.coords_file import PatchCoords
 
@@ -16,9 +17,13 @@ def patches(shared):
     return PatchCoords(coords=coords, patch_size_px=256, patch_level=0)
 
 
+def encode(shared, patches, encoder):
+    return SlideEncoder([SlidePatches(slide_path(shared, "cmu"), patches)], encoder, batch_size=16).next_slide()
+
+
 def test_resnet50_trunc_features_are_equal(shared, patches):
     encoder = build_encoder("resnet50_trunc", checkpoint=str(shared / "weights" / "resnet50_trunc_pruned.pt"))
-    features = encode_patches(slide_path(shared, "cmu"), patches, encoder, batch_size=16)
+    features = encode(shared, patches, encoder)
     with np.load(shared / "goldens" / "features_cmu_resnet50_pruned.npz") as golden:
         expected = golden["features"]
         np.testing.assert_array_equal(patches.coords, golden["coords"])
@@ -28,6 +33,6 @@ def test_resnet50_trunc_features_are_equal(shared, patches):
 
 
 def test_every_handcrafted_number_says_something_about_a_real_slide(shared, patches):
-    features = encode_patches(slide_path(shared, "cmu"), patches, build_encoder("handcrafted"), batch_size=16)
+    features = encode(shared, patches, build_encoder("handcrafted"))
     assert np.isfinite(features).all() and features.min() >= 0 and features.max() < 1.5
     assert features.std(axis=0).min() > 1e-3
