@@ -5,6 +5,7 @@ made from; the pt holds the features as one tensor. Files of the original and of
 are read all the same.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,7 @@ def read_features_h5(path: Path) -> Features:
         raise _unreadable(path, error) from error
     if read.features.ndim != 2 or len(read.features) != len(read.coords):
         raise ItemError(f"{path}: {len(read.features)} features, but {len(read.coords)} coordinates", STATUS_BAD)
+    _refuse_nan(float(read.features.sum()), path)
     return read
 
 
@@ -112,7 +114,15 @@ def read_features_pt(path: Path) -> torch.Tensor:
     Raises:
         ItemError: it is missing, damaged or holds no table of numbers.
     """
-    return _load_pt(path, on_disk=False).to(torch.float32)
+    features = _load_pt(path, on_disk=False).to(torch.float32)
+    _refuse_nan(float(features.sum()), path)
+    return features
+
+
+def _refuse_nan(total: float, path: Path) -> None:
+    """Refuse features of which the sum, the cheapest look at all of them, is not finite: they would spoil a model."""
+    if not math.isfinite(total):
+        raise ItemError(f"{path}: NaN or infinite numbers among the features; extract them again", STATUS_BAD)
 
 
 def _load_pt(path: Path, *, on_disk: bool) -> torch.Tensor:

@@ -26,7 +26,7 @@ from stages.run_files import (
 from stages.training import open_splits
 from utils.device import pick_device
 from utils.errors import EXIT_DONE, UsageError
-from utils.lookup import require_folder
+from utils.lookup import require_folder, require_writable
 from utils.names import check_id
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,10 @@ def evaluate(config: EvaluationConfig) -> int:
     Raises:
         UsageError: the run, the task, its features or its splits are wrong; nothing has been written then.
     """
-    code = check_id(config.save_exp_code or config.models_exp_code, where="--save_exp_code")
+    code = check_id(
+        config.save_exp_code or config.models_exp_code,
+        where="--save_exp_code" if config.save_exp_code else "without --save_exp_code, --models_exp_code",
+    )
     run = require_folder(Path(config.results_dir) / config.models_exp_code, flag="--models_exp_code")
     task = find_task(config.task)
     dataset = open_task(task, config.data_root_dir)
@@ -92,7 +95,7 @@ def evaluate(config: EvaluationConfig) -> int:
     device = pick_device()
     models = {fold: _load(checkpoint_path(run, fold), task.n_classes, config, device) for fold in config.folds}
     _check_features(task.features_dir(config.data_root_dir), sets, models)
-    folder = EVAL_RESULTS / f"EVAL_{code}"
+    folder = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(folder / f"eval_experiment_{code}.txt", vars(config))
     rows = []
     for fold, slides in sets.items():

@@ -14,7 +14,7 @@ from stages.encoding import SlideEncoder
 from stages.runner import Result, run_each, summarise
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError, one_line
-from utils.lookup import require_folder
+from utils.lookup import require_folder, require_writable
 from utils.names import check_id, slide_id_of
 from utils.tables import read_text_table
 from wsi_core.coords_file import read_coords
@@ -65,6 +65,7 @@ def extract_features(config: ExtractionConfig) -> int:
     if config.num_workers is not None and config.num_workers < 0:
         raise UsageError(f"--num_workers {config.num_workers}: 0 or more")
     slides = _listed_slides(config)
+    require_writable(config.feat_dir, flag="--feat_dir")
     encoder = build_encoder(
         config.model_name,
         checkpoint=config.encoder_ckpt,

@@ -11,7 +11,7 @@ from stages.runner import Result, run_each, summarise
 from stages.slide_heatmap import draw_slide
 from utils.device import pick_device
 from utils.errors import UsageError
-from utils.lookup import find_input, require_folder
+from utils.lookup import find_input, require_folder, require_writable
 from wsi_core.heatmap_list import HeatmapRow, read_rows, rows_of_folder, write_results
 from wsi_core.params import HEATMAP_PARAMS
 from wsi_core.preset_file import find_preset, read_preset
@@ -51,6 +51,9 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     model = AttentionModel(config, pick_device())
     if config.heatmap_arguments.calc_heatmap or config.data_arguments.features_dir is None:
         _ = model.encoder  # what is wrong with it shows before anything is written
+    exp = config.exp_arguments
+    for name, folder in (("raw_save_dir", exp.raw_save_dir), ("production_save_dir", exp.production_save_dir)):
+        require_writable(folder, flag=f"exp_arguments.{name}")
     write_config(config_copy(config), config)
 
     predictions: dict[str, dict[str, str]] = {}

@@ -12,7 +12,7 @@ from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
 from stages.slide_patching import patch_slide
 from utils.errors import ItemError
-from utils.lookup import require_folder
+from utils.lookup import require_folder, require_writable
 from utils.names import slide_id_of
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
@@ -29,6 +29,7 @@ def create_patches(config: PatchingConfig) -> int:
         UsageError: folder, preset or process list is wrong; nothing has been written then.
     """
     slides = load_process_list(config)
+    require_writable(config.save_dir, flag="--save_dir")
     _report_steps(config)
     list_path = Path(config.save_dir) / FILE_NAME
     slides.write(list_path)

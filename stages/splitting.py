@@ -16,6 +16,7 @@ from datasets.splits import Split, monte_carlo_splits, share_of, slides_of_split
 from datasets.tasks import Task, find_task
 from datasets.units import Units, patients_of
 from utils.errors import EXIT_DONE, UsageError
+from utils.lookup import require_writable
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def create_splits(config: SplittingConfig) -> int:
     """
     task = find_task(config.task)
     _check_fractions(config)
+    require_writable(SPLITS_FOLDER, flag="results")
     table = read_slide_table(task.find_table(), task.label_dict)
     patients = patients_of(table.slides, table.n_classes, task.patient_voting)
     _report_cohort(table, patients, config)

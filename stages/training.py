@@ -25,6 +25,7 @@ from stages.run_files import (
 )
 from utils.device import pick_device
 from utils.errors import EXIT_DONE, UsageError
+from utils.lookup import require_writable
 from utils.names import check_id
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def train(config: TrainingConfig) -> int:
     _refuse_empty_training(splits, split_folder)
     embed_dim = check_bags(task.features_dir(config.data_root_dir), slides_of(splits), config.embed_dim)
     settings = replace(config.training, model=_model_settings(config, task, embed_dim))
-    folder = run_folder(config.results_dir, config.exp_code, settings.seed)
+    folder = require_writable(run_folder(config.results_dir, config.exp_code, settings.seed), flag="--results_dir")
     write_settings(folder / f"experiment_{config.exp_code}.txt", {**vars(config), "training": settings})
     _run_folds(splits, settings, folder, config)
     return EXIT_DONE

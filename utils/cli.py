@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from utils.errors import EXIT_WRONG_USE, UsageError
+from utils.errors import EXIT_SOME_FAILED, EXIT_WRONG_USE, ItemError, UsageError, one_line
 from utils.logging import set_up_logging
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -37,7 +37,7 @@ def new_parser(description: str) -> argparse.ArgumentParser:
 
 
 def program(main: Callable[[Sequence[str] | None], int]) -> Main:
-    """Wrap a script's ``main(argv)``: set up messages and turn a UsageError into one line and exit code 2."""
+    """Wrap a script's ``main(argv)``: set up messages, and turn what can go wrong into one line and an exit code."""
 
     @functools.wraps(main)
     def wrapped(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +47,9 @@ def program(main: Callable[[Sequence[str] | None], int]) -> Main:
         except UsageError as error:
             logging.getLogger(__name__).error("%s", error)
             return EXIT_WRONG_USE
+        except (ItemError, OSError) as error:  # such as a full disk; what was finished before is there
+            logging.getLogger(__name__).error("stopped: %s", one_line(error))
+            return EXIT_SOME_FAILED
         except KeyboardInterrupt:
             print("interrupted; the files that are finished stay", file=sys.stderr)
             return EXIT_INTERRUPTED
@@ -56,6 +59,8 @@ def program(main: Callable[[Sequence[str] | None], int]) -> Main:
 
 def path(text: str) -> str:
     """Expand ``~``, which shells leave alone in ``--flag=~/folder``, and leave the rest as typed; for argparse."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
     return os.path.expanduser(text)  # noqa: PTH111  a Path would drop ./
 
 

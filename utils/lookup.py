@@ -1,6 +1,7 @@
 """Where a name on the command line leads: a path as it is, a bare name also into the folders of its kind."""
 
 import difflib
+import os
 from pathlib import Path
 
 from utils.errors import UsageError
@@ -32,6 +33,17 @@ def require_folder(path: str | Path, *, flag: str) -> Path:
     folder = Path(path)
     if not folder.is_dir():
         raise UsageError(f"{flag}: no folder {str(path)!r}")
+    return folder
+
+
+def require_writable(path: str | Path, *, flag: str) -> Path:
+    """Return ``path`` as a folder that is there or can be made, or raise a UsageError that names the flag."""
+    folder = Path(path)
+    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not existing.is_dir():
+        raise UsageError(f"{flag} {folder}: {existing} is no folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"{flag} {folder}: no permission to write in {existing}")
     return folder
 
 

@@ -30,7 +30,7 @@ def slide_id_of(name: str) -> str:
 def check_id(text: str, *, where: str) -> str:
     """Return ``text`` if it can serve as a file name of one level, else raise a UsageError."""
     if not text or text in {".", ".."} or any(c in text for c in "/\\\0\n\r"):
-        raise UsageError(f"{where}: {text!r} is no slide id; ids are file names without folders")
+        raise UsageError(f"{where}: {text!r} is no name; a name is not empty and has no folders in it")
     return text
 
 

@@ -9,12 +9,13 @@ from utils.names import slide_id_of
 def list_slides(folder: Path) -> list[str]:
     """Return the file names in ``folder``, sorted, without hidden files and folders.
 
-    Every file counts, whatever its ending: what cannot be opened is reported, not passed over.
+    Every file counts, whatever its ending, and every link, wherever it leads: what cannot be opened is reported, not
+    passed over.
 
     Raises:
         UsageError: there is no file.
     """
-    names = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    names = sorted(p.name for p in folder.iterdir() if not p.is_dir() and not p.name.startswith("."))
     if not names:
         raise UsageError(f"no slides in {folder}")
     return names

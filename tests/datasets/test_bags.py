@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from datasets.bags import check_bags, read_bag, read_bag_and_coords
+from datasets.features_file import Features, write_features
 from tests.datasets.cohorts import write_h5, write_pt
 from utils.errors import ItemError, UsageError
 
@@ -83,3 +84,13 @@ def test_a_torn_h5_file_is_named_by_the_check_and_by_reading(tmp_path):
         check_bags(tmp_path, ["torn"])
     with pytest.raises(ItemError, match=r"torn\.h5: no features to read"):
         read_bag(tmp_path, "torn")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_numbers_that_would_spoil_a_model_are_refused_by_file(tmp_path, bad):
+    features = np.ones((3, 4), np.float32)
+    features[1, 2] = bad
+    write_features(tmp_path, "s", Features(features, np.zeros((3, 2), np.int64)))
+    for read in (read_bag, read_bag_and_coords):
+        with pytest.raises(ItemError, match=r"s\.(pt|h5): NaN or infinite numbers"):
+            read(tmp_path, "s")

@@ -71,6 +71,13 @@ def test_a_bad_slide_costs_only_itself(cohort):
         assert table.loc[name, "process"] == "1"
 
 
+def test_a_link_that_leads_nowhere_is_told(cohort):
+    (cohort / "slides" / "linked.svs").symlink_to(cohort / "moved.svs")
+    assert run("--patch") == 1
+    row = rows(cohort).loc["linked.svs"]
+    assert row["status"] == "failed_open" and "linked.svs" in row["reason"]
+
+
 def test_blank_glass_is_no_failure_and_advice_is_given(cohort, caplog):
     small_slide(cohort / "slides" / "blank.tif", tissue=[])
     assert run("--patch") == 0
@@ -242,6 +249,7 @@ def test_ids_keep_their_dots_and_zeros(cohort):
         (["--source", "empty", "--save_dir", "out"], "no slides in empty"),
         (["--source", "slides", "--save_dir", "out", "--preset", "tcgaa"], "no preset 'tcgaa.csv'"),
         (["--source", "slides", "--save_dir", "out", "--process_list", "l.csv"], "process list l.csv: no such file"),
+        (["--source", "slides", "--save_dir", "small.csv/out"], "small.csv is no folder"),
     ],
 )
 def test_wrong_use_is_one_line_and_writes_nothing(cohort, caplog, arguments, message):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from utils.atomic import atomic_path, write_text
 from utils.errors import UsageError
 from utils.fingerprint import fingerprint
-from utils.lookup import PROJECT_ROOT, find_input, require_choice
+from utils.lookup import PROJECT_ROOT, find_input, require_choice, require_writable
 from utils.names import SLIDE_EXTENSIONS, check_id, slide_id_of
 from utils.tables import read_text_table
 
@@ -53,8 +53,21 @@ def test_table_cells_stay_text(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text", ["\ufeffslide_id,label\r\na,x\r\n", "slide_id;label\na;x\n", "slide_id,label,\na,x,\n,,\n  , ,\n"]
+)
+def test_what_a_spreadsheet_does_to_a_table_is_undone(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8", newline="")
+    assert read_text_table(tmp_path / "t.csv").to_dict("list") == {"slide_id": ["a"], "label": ["x"]}
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "no such file"), ("", "not readable as CSV"), ("a,b\n1,2\n", "no column slide_id; it has: a, b")],
+    [
+        (None, "no such file"),
+        ("", "not readable as CSV"),
+        ("a,b\n1,2\n", "no column slide_id; it has: a, b"),
+        ("slide_id\na\nb,c,d\n", "Expected 1 fields in line 3, saw 3[)]$"),
+    ],
 )
 def test_a_wrong_table_is_named(tmp_path, text, message):
     if text is not None:
@@ -71,6 +84,14 @@ def test_a_bare_name_is_found_beside_the_programs_from_anywhere(tmp_path, monkey
     assert find_input("tcga.csv", beside="presets", kind="preset") == Path("presets/tcga.csv")
     (tmp_path / "tcga.csv").touch()
     assert find_input("tcga.csv", beside="presets", kind="preset").absolute() == tmp_path / "tcga.csv"
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_any_work(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--save_dir .*file/out: .*file is no folder"):
+        require_writable(tmp_path / "file" / "out", flag="--save_dir")
+    assert require_writable(tmp_path / "new" / "deep", flag="--save_dir") == tmp_path / "new" / "deep"
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_unknown_choice_suggests_the_nearest():

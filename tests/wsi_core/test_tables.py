@@ -82,7 +82,7 @@ def test_a_hand_edited_list_with_gaps_is_completed(tmp_path):
     [
         ("name\na\n", "no column slide_id; it has: name"),
         ("slide_id\na\na.svs\n", "more than one row for slide a"),
-        ("slide_id\n../a\n", "no slide id"),
+        ("slide_id\n../a\n", "no name"),
         ("slide_id,process\na,maybe\n", "slide a: process = 'maybe': must be 1 or 0"),
     ],
 )
