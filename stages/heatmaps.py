@@ -61,6 +61,9 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     def work(name: str) -> Result:
         path = find_slide(_folder_of(rows[name], config, folders), name, config.data_arguments.slide_ext)
         result, predictions[name] = draw_slide(path, rows[name], params[name], config, model)
+        if result.reason:
+            level = logging.ERROR if result.failed else logging.WARNING
+            logger.log(level, "%s: %s: %s", name, result.status, result.reason)
         return result
 
     table = results_table(config)

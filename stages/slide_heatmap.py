@@ -17,7 +17,7 @@ from stages.attention import AttentionModel, Bag, patches_fingerprints
 from stages.heatmap_config import HeatmapConfig, Sample
 from stages.heatmap_paths import HeatmapPaths
 from stages.runner import Result
-from utils.errors import ItemError
+from utils.errors import ItemError, one_line
 from utils.fingerprint import array_sha256
 from utils.names import slide_id_of
 from utils.pictures import save_picture
@@ -59,8 +59,8 @@ def draw_slide(
     Raises:
         ItemError: the slide cannot be read, or its region or stored features do not serve.
     """
-    region = row.region() if config.heatmap_arguments.use_roi else None
     with Slide(path) as slide:
+        region = row.region(slide.size_level0) if config.heatmap_arguments.use_roi else None
         shown_level = resolve_level(slide, config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
         found = segment_slide(slide, params, downsample=HEATMAP_DOWNSAMPLE)
         contours = select(found, params)
@@ -93,18 +93,20 @@ class _SlideHeatmap:
             if sample.sample:
                 self._save_samples(sample)
         cells = self._prediction_cells()
+        try:
+            return self._draw(), cells
+        except ItemError as error:  # the prediction is known all the same
+            return Result(self.row.name, error.status, one_line(error), failed=True), cells
+
+    def _draw(self) -> Result:
         if self.config.heatmap_arguments.save_orig:
             size_px = self.slide.level_dimensions[self.shown_level]
             self._save(self.paths.original(self.shown_level), self.slide.read((0, 0), self.shown_level, size_px))
         fine = self._fine_scores()
-        if fine is None:
-            return Result(
-                self.row.name, "no_heatmap", f"calc_heatmap is false and {self.paths.fine_scores} is missing"
-            ), cells
         if not len(fine.coords):
-            return Result(self.row.name, "no_patches", "no patch of the fine grid lies in the region"), cells
+            return Result(self.row.name, "no_patches", "no patch of the fine grid lies in the region")
         self._save(self.paths.heatmap, self._paint(fine))
-        return Result(self.row.name, "processed"), cells
+        return Result(self.row.name, "processed")
 
     @cached_property
     def paths(self) -> HeatmapPaths:
@@ -179,19 +181,17 @@ class _SlideHeatmap:
             cells[f"p_{rank}"] = str(float(probabilities[label]))
         return cells
 
-    def _fine_scores(self) -> PatchScores | None:
+    def _fine_scores(self) -> PatchScores:
         """Return percentiles, or raw scores without ``use_ref_scores``, of the overlapping patches.
 
-        None where they are not to be computed and no earlier run left them.
-
         Raises:
-            ItemError: they are not to be computed, and what an earlier run left was made from something else.
+            ItemError: they are not to be computed, and no earlier run left them or it made them from something else.
         """
         patches = self._grid_coords(self.config.patching_arguments.overlap, self.region)
         made_from = self._fine_made_from(patches)
         kept = read_scores(self.paths.fine_scores)
         if not self.config.heatmap_arguments.calc_heatmap:
-            return self._checked(kept, made_from) if kept is not None else None
+            return self._checked(kept, made_from)
         made_from["encoder"] = self.model.encoder.fingerprint
         if kept is not None and kept.made_from == made_from:
             return kept
@@ -211,13 +211,16 @@ class _SlideHeatmap:
             "reference scores": array_sha256(self.prediction.predicted_attention) if ranked else "",
         }
 
-    def _checked(self, kept: PatchScores, made_from: dict[str, str]) -> PatchScores:
+    def _checked(self, kept: PatchScores | None, made_from: dict[str, str]) -> PatchScores:
         """Return kept scores if they are those that would be computed now, as far as the file says."""
+        if kept is None:
+            raise ItemError(f"calc_heatmap is false and {self.paths.fine_scores} is missing", "no_heatmap")
         other = [name for name, value in made_from.items() if kept.made_from.get(name, value) != value]
         if other:
             raise ItemError(
                 f"calc_heatmap is false, but {self.paths.fine_scores} was made from other {', '.join(other)}; "
-                "set calc_heatmap: true"
+                "set calc_heatmap: true",
+                "no_heatmap",
             )
         if not kept.made_from:
             logger.warning("%s does not say what it was made from; taken as it is", self.paths.fine_scores)

@@ -1,6 +1,8 @@
 """Reading torch files of strangers: tensors only, never code."""
 
 import pickle
+import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ _UNREADABLE = (
     AssertionError,
     pickle.UnpicklingError,
 )
-MAX_REASON_LENGTH = 200  # torch explains at length what to do about files one trusts
+MAX_REASON_LENGTH = 200
 
 
 class DamagedFileError(PipelineError):
@@ -40,8 +42,17 @@ def read_torch_file(path: Path, *, on_disk: bool = False) -> Any:
     """
     try:
         mapped = on_disk and zipfile.is_zipfile(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old pickle protocols, before it refuses them
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise DamagedFileError("no such file") from error
     except _UNREADABLE as error:
-        raise DamagedFileError(one_line(error)[:MAX_REASON_LENGTH]) from error
+        raise DamagedFileError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong, without torch's advice on how to run what a file one trusts brings along."""
+    text = one_line(error)
+    found = re.search(r"WeightsUnpickler error: (.*?)(?: Please use| Check the documentation|$)", text)
+    return (found[1] if found else text)[:MAX_REASON_LENGTH]

@@ -42,18 +42,24 @@ class HeatmapRow:
         """Return the parameters of segmentation; absent or empty cells take ``defaults``."""
         return parse_params(self.cells, defaults, where=f"heatmap process list, slide {self.name}")
 
-    def region(self) -> Region:
+    def region(self, slide_size_level0: tuple[int, int]) -> Region:
         """Return the region of interest.
 
         Raises:
-            ItemError: a corner is missing, is no number, or the region is empty.
+            ItemError: a corner is missing, is no number, or the region is empty or outside the slide.
         """
         try:
             x1, y1, x2, y2 = (int(float(self.cells.get(column, ""))) for column in REGION_COLUMNS)
         except ValueError as error:
-            raise ItemError(f"{self.name}: use_roi needs whole numbers in columns x1, x2, y1, y2", "bad_roi") from error
+            raise ItemError(f"{self.name}: use_roi needs numbers in columns x1, x2, y1, y2", "bad_roi") from error
         if x2 <= x1 or y2 <= y1:
             raise ItemError(f"{self.name}: empty region x {x1} to {x2}, y {y1} to {y2}", "bad_roi")
+        width, height = slide_size_level0
+        if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
+            raise ItemError(
+                f"{self.name}: region x {x1} to {x2}, y {y1} to {y2} is outside the slide of {width}x{height} px",
+                "bad_roi",
+            )
         return Region((x1, y1), (x2, y2))
 
 

@@ -137,9 +137,10 @@ class Opener:
 
 def test_no_code_in_a_checkpoint_runs(tmp_path):
     (tmp_path / "c.pt").write_bytes(pickle.dumps(Opener(tmp_path / "run"), protocol=2))
-    with pytest.raises(UsageError, match="damaged or holds more than tensors"):
+    with pytest.raises(UsageError, match=r"damaged or holds more than tensors: .*open") as error:
         load_model(tmp_path / "c.pt")
     assert not (tmp_path / "run").exists()
+    assert "torch.load" not in str(error.value)  # its advice would be to run that code
 
 
 def test_damaged_files_are_refused_without_a_traceback(tmp_path):

@@ -197,6 +197,30 @@ def test_a_region_is_painted_alone(config, tmp_path):
     assert corners.min(axis=0).tolist() == [256, 256] and (corners < [1280, 768]).all()
 
 
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        ("600,500,0,9", "empty region"),
+        ("a,b,c,d", "needs numbers"),
+        (",,,", "needs numbers"),
+        ("3000,4000,0,9", "outside the slide of 2048x1536 px"),
+        ("-9,-1,0,9", "outside the slide"),
+    ],
+)
+def test_a_region_that_is_none_is_told(config, tmp_path, caplog, region, message):
+    (tmp_path / "list.csv").write_text(f"slide_id,label,x1,x2,y1,y2\ns1,good,{region}\n")
+    config["heatmap_arguments"]["use_roi"] = True
+    assert run(tmp_path, config) == 1
+    assert "bad_roi" in caplog.text and message in caplog.text
+
+
+def test_scores_that_are_not_there_and_not_to_be_computed_are_told(config, tmp_path, caplog):
+    config["heatmap_arguments"]["calc_heatmap"] = False
+    assert run(tmp_path, config) == 1
+    assert "no_heatmap" in caplog.text and "_0.5_roi_False.h5 is missing" in caplog.text
+    assert pd.read_csv(tmp_path / "heatmaps/results/list.csv")["p_0"].item() > 0  # the prediction is known all the same
+
+
 def test_raw_scores_are_kept_without_reference_scores(config, tmp_path):
     config["heatmap_arguments"]["use_ref_scores"] = False
     assert run(tmp_path, config) == 0
