@@ -43,7 +43,8 @@ class Task:
 
     def find_table(self) -> Path:
         """Return the dataset CSV, from ``./dataset_csv/`` before the one shipped with the programs."""
-        return find_input(self.csv_name, beside="dataset_csv", kind="dataset CSV")
+        own = Path("dataset_csv") / self.csv_name
+        return own if own.is_file() else find_input(self.csv_name, beside="dataset_csv", kind="dataset CSV")
 
     def features_dir(self, data_root_dir: str | Path) -> Path:
         """Return the feature folder (``pt_files/``, ``h5_files/``) below ``data_root_dir``.

@@ -1,6 +1,6 @@
 """From patches of one slide to attention: features, prediction and scores, each computed once and kept.
 
-A kept file is used again only when it was made from the same slide, patches and encoder.
+What this program kept is used again only when it was made from the same slide, patches and encoder.
 """
 
 from dataclasses import dataclass

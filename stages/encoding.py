@@ -23,7 +23,7 @@ class SlideEncoder:
     """Encodes slides one after the other while worker processes read ahead.
 
     Args:
-        slides: the slides of the run, in order, each with at least one patch.
+        slides: the slides of the run, in order.
         encoder: turns patches into features.
         batch_size: patches encoded at once.
         num_workers: processes that read; 0 reads in this one.
@@ -49,21 +49,25 @@ class SlideEncoder:
         Raises:
             ItemError: the slide could not be read; calling again goes on with the one after it.
         """
-        features = np.empty((len(self._slides[self._next_slide].patches), self._encoder.dim), np.float32)
+        n_patches = len(self._slides[self._next_slide].patches)
+        batches = self.next_slide_in_batches()  # before anything can fail, so that the next call is of the next slide
+        features = np.empty((n_patches, self._encoder.dim), np.float32)
         done = 0
-        for encoded in self.next_slide_in_batches():
+        for encoded in batches:
             features[done : done + len(encoded)] = encoded
             done += len(encoded)
         return features
 
     def next_slide_in_batches(self) -> Iterator[np.ndarray]:
-        """Yield the features of the next slide's patches, float32 (up to ``batch_size``, D) at a time.
+        """Return the features of the next slide's patches, float32 (up to ``batch_size``, D) at a time.
 
         Raises:
             ItemError: the slide could not be read, which may be known after some of its batches.
         """
-        number = self._next_slide
         self._next_slide += 1
+        return self._batches_of(self._next_slide - 1)
+
+    def _batches_of(self, number: int) -> Iterator[np.ndarray]:
         patches = self._slides[number].patches
         done, error = 0, ""
         with tqdm(total=len(patches), unit="patch", leave=False, dynamic_ncols=True) as bar:

@@ -54,7 +54,7 @@ def write_summary(folder: Path, rows: list[dict[str, float]], folds: range, k: i
 
     The file is ``summary.csv``, or ``summary_partial_<start>_<stop>.csv`` where ``folds`` are not all of ``k``.
     """
-    name = "summary.csv" if len(folds) == k else f"summary_partial_{folds.start}_{folds.stop}.csv"
+    name = "summary.csv" if folds == range(k) else f"summary_partial_{folds.start}_{folds.stop}.csv"
     table = pd.DataFrame(rows)
     write_table(table, folder / name, index=True)
     return folder / name, table

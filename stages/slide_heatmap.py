@@ -63,13 +63,17 @@ def draw_slide(
         region = row.region(slide.size_level0) if config.heatmap_arguments.use_roi else None
         shown_level = resolve_level(slide, config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
         found = segment_slide(slide, params, downsample=HEATMAP_DOWNSAMPLE)
-        contours = select(found, params)
+        mask_level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
+        paths = HeatmapPaths(config, slide_id_of(row.name), row.label)
+        try:
+            contours = select(found, params)
+        except ItemError:
+            save_picture(paths.raw("_mask.png"), draw_mask(slide, found, mask_level, params.line_thickness))
+            raise
         if not contours:
             return Result(row.name, "no_tissue", no_tissue_reason(params, found)), {}
-        job = _SlideHeatmap(slide, row, contours, region, shown_level, config, model)
-        level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
-        save_picture(job.paths.raw("_mask.png"), draw_mask(slide, contours, level, params.line_thickness))
-        return job.run()
+        save_picture(paths.raw("_mask.png"), draw_mask(slide, contours, mask_level, params.line_thickness))
+        return _SlideHeatmap(slide, row, contours, region, shown_level, paths, config, model).run()
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class _SlideHeatmap:
     contours: list[Contour]
     region: Region | None
     shown_level: int
+    paths: HeatmapPaths
     config: HeatmapConfig
     model: AttentionModel
 
@@ -107,11 +112,6 @@ class _SlideHeatmap:
             return Result(self.row.name, "no_patches", "no patch of the fine grid lies in the region")
         self._save(self.paths.heatmap, self._paint(fine))
         return Result(self.row.name, "processed")
-
-    @cached_property
-    def paths(self) -> HeatmapPaths:
-        """Where the files go."""
-        return HeatmapPaths(self.config, slide_id_of(self.row.name), self.row.label)
 
     @cached_property
     def coarse(self) -> Bag:
@@ -216,7 +216,9 @@ class _SlideHeatmap:
         if kept is None:
             raise ItemError(f"calc_heatmap is false and {self.paths.fine_scores} is missing", "no_heatmap")
         other = [name for name, value in made_from.items() if kept.made_from.get(name, value) != value]
-        if other:
+        if other == ["slide"]:  # of the same tissue: most likely a copy, which is as new as its copying
+            logger.warning("%s was made before %s was written", self.paths.fine_scores, self.slide.path)
+        elif other:
             raise ItemError(
                 f"calc_heatmap is false, but {self.paths.fine_scores} was made from other {', '.join(other)}; "
                 "set calc_heatmap: true",

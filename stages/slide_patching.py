@@ -20,7 +20,7 @@ from wsi_core.coords_file import PatchCoords, read_coords, write_coords
 from wsi_core.drawing import draw_mask, draw_stitch
 from wsi_core.grid import Grid, patch_coords
 from wsi_core.params import SlideParams
-from wsi_core.process_list import ProcessList
+from wsi_core.process_list import EMPTY_STATUSES, ProcessList
 from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, no_tissue_reason, resolve_level, segment_slide, select
 from wsi_core.slide import Slide
 from wsi_core.slide_folder import find_slide
@@ -52,7 +52,7 @@ def patch_slide(name: str, slides: ProcessList, config: PatchingConfig) -> Resul
         if reason:
             logger.warning("%s: %s", name, reason)
         slides.update(name, n_patches=str(len(kept)), n_contours=kept.made_with.get(N_CONTOURS, ""))
-        todo = _without_what_exists(config, slide_id, masks_are_old=bool(reason) and not config.patch)
+        todo = _without_what_exists(config, slide_id)
         if not (todo.seg or todo.stitch):
             return Result(name, "already_exist", reason)
     with _failing_as("failed_open"):
@@ -61,7 +61,11 @@ def patch_slide(name: str, slides: ProcessList, config: PatchingConfig) -> Resul
         params = _resolve_levels(slide, params)
         slides.update(name, seg_level=str(params.seg_level), vis_level=str(params.vis_level))
         made = _make_outputs(name, slide, params, slides, todo)
-    return replace(made, reason=made.reason or reason)
+    if kept is None:
+        return made
+    # where a trial finds nothing, the coordinates are there all the same
+    status = "already_exist" if made.status in EMPTY_STATUSES else made.status
+    return replace(made, status=status, reason="; ".join(filter(None, (made.reason, reason))))
 
 
 def _kept_coords(path: Path) -> PatchCoords | None:
@@ -97,12 +101,12 @@ def _made_with(params: SlideParams, config: PatchingConfig) -> dict[str, str]:
     return {**params.as_text(), "step_size": str(config.read_step_px)}
 
 
-def _without_what_exists(config: PatchingConfig, slide_id: str, *, masks_are_old: bool) -> PatchingConfig:
-    """Return the steps that are left; a mask is drawn again where parameters are tried out."""
+def _without_what_exists(config: PatchingConfig, slide_id: str) -> PatchingConfig:
+    """Return the steps that are left; a mask alone is always drawn: that is how parameters are tried out."""
     return replace(
         config,
         patch=False,
-        seg=config.seg and (masks_are_old or not config.mask_path(slide_id).is_file()),
+        seg=config.seg and not (config.patch and config.mask_path(slide_id).is_file()),
         stitch=config.stitch and not config.stitch_path(slide_id).is_file(),
     )
 
@@ -124,11 +128,14 @@ def _make_outputs(name: str, slide: Slide, params: SlideParams, slides: ProcessL
             contours = _select(slide, found, params, todo)
             slides.update(name, n_contours=str(len(contours)))
         if not contours:
+            if todo.patch:
+                slides.update(name, n_patches="0")
             return _empty(name, "no_tissue", no_tissue_reason(params, found), todo)
     with _failing_as("failed_patch"):
         if todo.patch:
             patches = _lay_grid(slide, contours, params, todo)
             slides.update(name, n_patches=str(len(patches)))
+            todo.stitch_path(slide_id).unlink(missing_ok=True)  # it shows patches of an earlier run
             if not len(patches):
                 return _empty(name, "no_patches", "no patch passes contour_fn; try four_pt or a smaller patch", todo)
             write_coords(todo.coords_path(slide_id), patches)
@@ -139,19 +146,25 @@ def _make_outputs(name: str, slide: Slide, params: SlideParams, slides: ProcessL
 
 def _select(slide: Slide, found: list[Contour], params: SlideParams, todo: PatchingConfig) -> list[Contour]:
     """Apply keep_ids and exclude_ids, and draw the mask: of all that was found where an id to keep is none of it."""
-    shown = found
-    try:
-        shown = select(found, params)
-    finally:
+
+    def draw(contours: list[Contour]) -> None:
         if todo.seg:
-            picture = draw_mask(slide, shown, params.vis_level, params.line_thickness)
+            picture = draw_mask(slide, contours, params.vis_level, params.line_thickness)
             save_picture(todo.mask_path(slide_id_of(slide.path.name)), picture)
-    return shown
+
+    try:
+        chosen = select(found, params)
+    except ItemError:
+        draw(found)
+        raise
+    draw(chosen)
+    return chosen
 
 
 def _empty(name: str, status: str, reason: str, todo: PatchingConfig) -> Result:
-    if todo.patch:  # coordinates of an earlier run would no longer be true
+    if todo.patch:  # what an earlier run made would no longer be true
         todo.coords_path(slide_id_of(name)).unlink(missing_ok=True)
+        todo.stitch_path(slide_id_of(name)).unlink(missing_ok=True)
     return Result(name, status, reason)
 
 

@@ -43,5 +43,5 @@ def distinct_slide_ids(names: Iterable[str], *, where: str) -> list[str]:
     ids = [slide_id_of(check_id(name, where=where)) for name in names]
     twice = sorted(slide_id for slide_id, count in Counter(ids).items() if count > 1)
     if twice:
-        raise UsageError(f"{where}: more than one row for slide {', '.join(twice)}")
+        raise UsageError(f"{where}: slide {', '.join(twice)} is there more than once")
     return ids

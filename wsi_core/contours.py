@@ -36,7 +36,6 @@ def tissue_mask(
     size_px: tuple[int, int],
     scale_xy: tuple[float, float],
     offset_level0: tuple[int, int],
-    first_row: int = 0,
 ) -> np.ndarray:
     """Draw tissue without its holes as a boolean mask (height, width).
 
@@ -44,17 +43,15 @@ def tissue_mask(
         contours: outlines in level-0 pixels.
         size_px: (width, height) of the mask.
         scale_xy: mask pixels per level-0 pixel.
-        offset_level0: the level-0 (x, y) that is the corner of the whole mask.
-        first_row: where in the whole mask the returned part of it begins.
+        offset_level0: the level-0 (x, y) that is the mask's corner.
     """
     width, height = size_px
     mask = np.zeros((height, width), np.uint8)
-    shift_x, shift_y = (-int(o * s) for o, s in zip(offset_level0, scale_xy, strict=True))
-    shift = (shift_x, shift_y - first_row)
+    shift = tuple(-int(o * s) for o, s in zip(offset_level0, scale_xy, strict=True))
     for contour in _from_large_to_small(contour.scaled(scale_xy) for contour in contours):
         cv2.drawContours(mask, [contour.outline], -1, 1, cv2.FILLED, offset=shift)
         cv2.drawContours(mask, contour.holes, -1, 0, cv2.FILLED, offset=shift)
-    return mask.astype(bool)
+    return mask.view(bool)
 
 
 def _from_large_to_small(contours: Iterator[Contour]) -> list[Contour]:

@@ -33,7 +33,7 @@ class PatchCoords:
         custom_downsample: how much smaller a patch is made after reading.
         patch_size_level0: side of a patch in level-0 pixels.
         mpp: micrometres per level-0 pixel (x, y), or None where unknown.
-        made_with: the parameters of segmentation and grid, for people to look at.
+        made_with: parameters of segmentation and grid, number of contours; empty where the file does not say.
     """
 
     coords: np.ndarray

@@ -1,7 +1,7 @@
 """Paint attention over a slide: scores of patches in, an RGB picture out.
 
 Overlapping patches are averaged; only tissue is painted; the colours may be blended with the slide. The picture is
-painted strip by strip, so that beside its own three bytes a pixel little memory is needed.
+painted strip by strip, so that beside its own three bytes a pixel, and one for the tissue, little memory is needed.
 """
 
 from collections.abc import Iterator
@@ -89,7 +89,7 @@ class _Painting:
 
     Attributes:
         slide: what it is a picture of.
-        contours: its tissue, in level-0 pixels.
+        tissue: bool (H, W), which pixels are tissue; of the whole, as OpenCV clips polygons inexactly.
         cells: the pixels of each patch, int (N, 4), see ``patch_cells``.
         values: (N,) shown in the cells, 0 to 1.
         shown: bool (N,), whether a cell is painted.
@@ -101,7 +101,7 @@ class _Painting:
     """
 
     slide: Slide
-    contours: list[Contour]
+    tissue: np.ndarray
     cells: np.ndarray
     values: np.ndarray
     shown: np.ndarray
@@ -126,17 +126,19 @@ class _Painting:
         """Prepare the picture of a level, or of a region at that level."""
         downsample = np.asarray(slide.level_downsamples[level])
         origin = (0, 0) if region is None else region.top_left
+        size_px = slide.level_dimensions[level] if region is None else _size_at(region, downsample)
+        scale_x, scale_y = 1 / downsample
         threshold = _threshold(style, len(scores))
         return cls(
             slide=slide,
-            contours=contours,
+            tissue=tissue_mask(contours, size_px, (scale_x, scale_y), origin),
             cells=patch_cells(coords - np.asarray(origin), patch_size_level0, downsample),
             values=(scores >= threshold if style.binarize else scores).astype(float),
             shown=scores >= threshold,
             kernel=_blur_kernel(patch_size_level0, downsample, style.overlap),
             level=level,
             origin_level0=origin,
-            size_px=slide.level_dimensions[level] if region is None else _size_at(region, downsample),
+            size_px=size_px,
             style=style,
         )
 
@@ -168,9 +170,7 @@ class _Painting:
         if self.style.blur:
             means = cv2.GaussianBlur(means, self.kernel, 0)
         painted = _count_cells(cells[self.shown[here]], size_px) > 0
-        downsample_x, downsample_y = self.slide.level_downsamples[self.level]
-        scale_xy = (1 / downsample_x, 1 / downsample_y)
-        painted &= tissue_mask(self.contours, size_px, scale_xy, self.origin_level0, first_row=window.start)
+        painted &= self.tissue[window]
         image = base.copy()
         image[painted] = _colours(means[painted], self.style.cmap)
         return image
@@ -180,8 +180,7 @@ class _Painting:
         if self.style.blank_canvas:
             return np.full((size_px[1], size_px[0], 3), WHITE, np.uint8)
         x, y = self.origin_level0
-        first_row_level0 = round(window.start * self.slide.level_downsamples[self.level][1])
-        return self.slide.read((x, y + first_row_level0), self.level, size_px)
+        return self.slide.read((x, y + self.slide.row_level0(self.level, window.start)), self.level, size_px)
 
 
 def _size_at(region: Region, downsample: np.ndarray) -> tuple[int, int]:

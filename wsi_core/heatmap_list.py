@@ -82,6 +82,7 @@ def rows_of_folder(folder: Path, slide_ext: str) -> list[HeatmapRow]:
     names = [name for name in list_slides(folder) if name.lower().endswith(slide_ext.lower())]
     if not names:
         raise UsageError(f"no {slide_ext} slides in {folder}; set data_arguments.slide_ext")
+    distinct_slide_ids(names, where=str(folder))
     return [HeatmapRow(name, {"slide_id": name}) for name in names]
 
 

@@ -73,6 +73,10 @@ class Slide:
         """Return the coarsest level whose downsample, the mean of both axes, is at most ``downsample``."""
         return self._handle.get_best_level_for_downsample(downsample)
 
+    def row_level0(self, level: int, row: int) -> int:
+        """Return the level-0 y at which a row of a level is read: OpenSlide divides by the mean of both downsamples."""
+        return round(row * self._handle.level_downsamples[level])
+
     def check_level(self, level: int, *, name: str) -> int:
         """Return ``level`` if the slide has it, else raise an ItemError that lists the levels."""
         if 0 <= level < len(self.level_dimensions):

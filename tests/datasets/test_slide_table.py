@@ -51,7 +51,7 @@ def test_rows_are_chosen_by_filter_and_ignored_by_label(tmp_path):
     [
         ("a a tumour\nb b tumour\nc c tumor\nd d Normal", r"unknown label 'tumour' \(2 rows\), 'Normal' \(1 row\)"),
         ("a a ", r"unknown label '' \(1 row\); known: normal, tumor"),
-        ("a a tumor\na a.svs tumor", "more than one row for slide a"),
+        ("a a tumor\na a.svs tumor", "slide a is there more than once"),
         ("a ../a tumor", "is no name"),
         (" a tumor", "no case_id for slide a"),
     ],

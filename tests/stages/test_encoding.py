@@ -1,6 +1,7 @@
 """What is encoded belongs to its slide, whatever goes wrong with the one before."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -64,6 +65,18 @@ def test_a_slide_that_fails_half_way_leaves_nothing_to_the_next_one(jobs, num_wo
     assert results[0] == "out of memory"
     np.testing.assert_array_equal(results[1], expected[1])
     np.testing.assert_array_equal(results[2], expected[2])
+
+
+def test_a_slide_without_memory_for_its_features_leaves_the_next_one_its_own(jobs, monkeypatch):
+    encoder = build_encoder("handcrafted")
+    expected = [encode_one(job, encoder) for job in jobs]
+    slides = SlideEncoder(jobs, encoder, 4, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.encoding.np.empty", Mock(side_effect=MemoryError))
+        with pytest.raises(MemoryError):
+            slides.next_slide()
+    for features in expected[1:]:
+        np.testing.assert_array_equal(slides.next_slide(), features)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

@@ -1,5 +1,7 @@
 """create_heatmaps.py from the outside: files, names, what is kept and what is made anew."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,6 +100,11 @@ def test_what_is_kept_is_used_only_for_what_it_was_made_from(config, tmp_path):
     run(tmp_path, config)
     assert modified(features) == made[0] and modified(fine) > made[1]  # another model: other scores
     assert not np.allclose(read_scores(tmp_path / f"{RAW}_blockmap.h5").scores, first)
+    made = modified(features), modified(fine)
+    config["encoder_arguments"]["target_img_size"] = 64
+    run(tmp_path, config)
+    assert modified(features) > made[0] and modified(fine) > made[1]  # another encoder: other features
+    made = modified(features), modified(fine)
     small_slide(tmp_path / "slides" / "s1.tif", tissue=[(300, 300, 1600, 1300)])
     run(tmp_path, config)
     assert modified(features) > made[0]  # another slide: other features
@@ -130,7 +137,7 @@ def test_a_picture_from_kept_scores_is_the_first_one_again(config, tmp_path):
 def test_a_slide_is_drawn_once_in_a_run(config, tmp_path, caplog):
     (tmp_path / "list.csv").write_text("slide_id,label\ns1,good\ns1.tif,good\n")
     assert run(tmp_path, config) == 2
-    assert "more than one row for slide s1" in caplog.text
+    assert "slide s1 is there more than once" in caplog.text
 
 
 def test_names_tell_the_level_that_was_chosen_and_the_label_as_listed(config, tmp_path):
@@ -151,18 +158,39 @@ def test_a_label_that_is_a_number_is_first_of_all_a_name(config, tmp_path):
     assert (tmp_path / MADE / "1" / f"s1_{NAME}").is_file()
 
 
-def extracted(config, *flags):
+def extracted(config, *, patching="", encoding=""):
     """Patches and features of the slide by the programs before this one, for ``features_dir``."""
-    create_patches_fp.main(["--source", "slides", "--save_dir", "out", "--preset", "small.csv", "--patch", *flags])
+    create_patches_fp.main(f"--source slides --save_dir out --preset small.csv --patch {patching}".split())
     rest = "--csv_path out/process_list_autogen.csv --feat_dir feats --model_name handcrafted --num_workers 0"
-    extract_features_fp.main(["--data_h5_dir", "out", "--data_slide_dir", "slides", *rest.split()])
+    extract_features_fp.main(f"--data_h5_dir out --data_slide_dir slides {rest} {encoding}".split())
     config["data_arguments"]["features_dir"] = "feats"
 
 
 def test_stored_features_of_other_patches_are_refused(config, tmp_path, caplog):
-    extracted(config, "--patch_size", "128")
+    extracted(config, patching="--patch_size 128")
     assert run(tmp_path, config) == 1
     assert "was made with patch_size 128, the configuration says 256" in caplog.text
+
+
+def test_stored_features_of_another_input_size_are_refused(config, tmp_path, caplog):
+    extracted(config, encoding="--target_patch_size 64")
+    assert run(tmp_path, config) == 1
+    assert "was made with target_patch_size 64, the configuration says -1" in caplog.text
+
+
+def test_a_copied_slide_serves_kept_scores(config, tmp_path, caplog):
+    run(tmp_path, config)
+    os.utime(tmp_path / "slides" / "s1.tif")
+    config["heatmap_arguments"]["calc_heatmap"] = False
+    assert run(tmp_path, config) == 0
+    assert "was made before" in caplog.text
+
+
+def test_files_that_differ_by_the_extension_alone_are_told(config, tmp_path, caplog):
+    small_slide(tmp_path / "slides" / "s1.TIF")
+    config["data_arguments"]["process_list"] = None
+    assert run(tmp_path, config) == 2
+    assert "slide s1 is there more than once" in caplog.text
 
 
 def test_with_features_dir_the_probability_is_that_of_the_bag(config, tmp_path):

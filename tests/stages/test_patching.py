@@ -142,6 +142,37 @@ def test_the_readme_loop_changes_what_was_edited(cohort, caplog):
     assert last["reason"] == "" and int(last["n_patches"]) > int(first["n_patches"])
 
 
+def test_a_mask_alone_is_always_drawn_as_asked(cohort):
+    run("--seg", "--patch")
+    mask = cohort / "out" / "masks" / "good.png"
+    first = mask.read_bytes()
+    for cells, same in (({"max_n_holes": "0"}, False), ({}, True), ({"line_thickness": "9"}, False)):
+        edit(cohort, **{"max_n_holes": "8", **cells})
+        run("--process_list", "process_list_edited.csv", "--seg")
+        assert (mask.read_bytes() == first) is same
+
+
+def test_a_trial_that_finds_nothing_does_not_deny_the_coordinates(cohort):
+    run("--patch")
+    edit(cohort, a_t="100")
+    assert run("--process_list", "process_list_edited.csv", "--seg") == 0
+    row = rows(cohort).loc["good.tif"]
+    assert (row["status"], int(row["n_patches"]) > 0) == ("already_exist", True)
+    assert "no tissue is larger" in row["reason"] and "coordinates kept from a_t 0.5 (now 100)" in row["reason"]
+
+
+def test_a_stitch_never_outlives_its_coordinates(cohort):
+    stitch = cohort / "out" / "stitches" / "good.png"
+    run("--patch", "--stitch")
+    run("--patch", "--no_auto_skip", "--step_size", "512")
+    assert not stitch.exists()
+    run("--patch", "--stitch", "--step_size", "512")
+    assert stitch.is_file()
+    (cohort / "small.csv").write_text(PRESET.replace("0.5", "100"))
+    run("--patch", "--no_auto_skip")
+    assert not stitch.exists() and rows(cohort).loc["good.tif", "n_patches"] == "0"
+
+
 def test_a_skipped_slide_gets_the_pictures_that_are_missing(cohort):
     run("--patch")
     counts = rows(cohort).loc["good.tif", ["n_contours", "n_patches"]].tolist()

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wsi_core.contour_tests import center_in_hole, inside_contour
@@ -83,6 +83,7 @@ def test_no_contours_no_patches():
 
 
 @settings(deadline=None)
+@example(downsample=6.5078125, step_px=15, side=500)
 @given(st.floats(1.02, 9.97), st.integers(8, 200), st.integers(500, 4000))
 def test_without_padding_no_patch_hangs_over_the_slide(downsample, step_px, side):
     laid = grid(

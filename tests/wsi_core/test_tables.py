@@ -81,7 +81,7 @@ def test_a_hand_edited_list_with_gaps_is_completed(tmp_path):
     ("text", "message"),
     [
         ("name\na\n", "no column slide_id; it has: name"),
-        ("slide_id\na\na.svs\n", "more than one row for slide a"),
+        ("slide_id\na\na.svs\n", "slide a is there more than once"),
         ("slide_id\n../a\n", "no name"),
         ("slide_id,process\na,maybe\n", "slide a: process = 'maybe': must be 1 or 0"),
     ],
