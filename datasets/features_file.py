@@ -55,19 +55,9 @@ def provenance(encoder_facts: Mapping[str, str], patches: PatchCoords) -> dict[s
     """Return what features are made from, as texts: the encoder, and how patches were read and resized."""
     return {
         **encoder_facts,
-        "patch_size_level0": str(patches.patch_size_level0),
-        **reading(patches),
+        **patches.reading.as_text(),
         "mpp": "" if patches.mpp is None else f"{patches.mpp[0]:g},{patches.mpp[1]:g}",
         "version": VERSION,
-    }
-
-
-def reading(patches: PatchCoords) -> dict[str, str]:
-    """Return how the pixels of a patch are read."""
-    return {
-        "patch_size": str(patches.patch_size_px),
-        "patch_level": str(patches.patch_level),
-        "custom_downsample": str(patches.custom_downsample),
     }
 
 
@@ -174,7 +164,7 @@ def is_complete(feat_dir: Path, slide_id: str, patches: PatchCoords, dim: int) -
         return False
     if shapes != {(len(patches), dim)} or not np.array_equal(stored[0], patches.coords):
         return False
-    return all(stored[1].get(name, value) == value for name, value in reading(patches).items())
+    return all(stored[1].get(name, value) == value for name, value in patches.reading.as_text().items())
 
 
 def _coords_and_texts(path: Path) -> tuple[np.ndarray, dict[str, str]]:

@@ -4,7 +4,7 @@ A worker opens a slide itself and keeps it open while its batches last, so nothi
 boundary (spawn works), and one pool of workers serves a whole run: the next slides are read while one is encoded.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +14,37 @@ from torch.utils.data import DataLoader, Dataset
 
 from utils.errors import ItemError, one_line
 from utils.processes import worker_context
-from wsi_core.coords_file import PatchCoords
+from wsi_core.coords_file import PatchCoords, read_images
 from wsi_core.patch_reading import read_patch
-from wsi_core.slide import Slide
+from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, ReaderName, Slide
 
 Prepare = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class SlidePatches:
-    """A slide and the patches to read of it."""
+    """A slide and the patches to read of it.
 
-    slide_path: Path
+    Attributes:
+        path: the slide; the file of coordinates where that holds the images of the patches.
+        patches: the patches.
+        reader: the library that reads the slide.
+        max_memory_gb: what a plain image may take when it is decoded.
+    """
+
+    path: Path
     patches: PatchCoords
+    reader: ReaderName = DEFAULT_READER
+    max_memory_gb: float = DEFAULT_MAX_MEMORY_GB
+
+    def open(self) -> Slide:
+        """Open the slide.
+
+        Raises:
+            ItemError: it cannot be read.
+        """
+        background = self.patches.reading.background
+        return Slide(self.path, reader=self.reader, max_memory_gb=self.max_memory_gb, background=background)
 
 
 @dataclass(frozen=True)
@@ -74,20 +92,28 @@ class PatchBatches(Dataset):
         """Read a batch; what goes wrong is told in it, so that it costs this slide only."""
         number, start = self._starts[index]
         job = self._slides[number]
-        corners = job.patches.coords[start : start + self._batch_size]
-        is_last = start + len(corners) == len(job.patches)
+        stop = min(start + self._batch_size, len(job.patches))
+        is_last = stop == len(job.patches)
         try:
-            slide = self._slide(number)
-            images = [self._prepare(read_patch(slide, job.patches, (int(x), int(y)))) for x, y in corners]
+            images = [self._prepare(image) for image in self._images(number, start, stop)]
         except ItemError as error:  # after a read error OpenSlide refuses this handle for good
             self._close()
             return PatchBatch(number, is_last, torch.empty(0), one_line(error))
         return PatchBatch(number, is_last, torch.from_numpy(np.stack(images)))
 
+    def _images(self, number: int, start: int, stop: int) -> Iterable[np.ndarray]:
+        """Return the pixels of patches ``start`` to before ``stop``, uint8 RGB (S, S, 3) each."""
+        job = self._slides[number]
+        if job.patches.has_images:
+            return read_images(job.path, start, stop)
+        slide = self._slide(number)
+        corners = job.patches.coords[start:stop]
+        return (read_patch(slide, job.patches.reading, (int(x), int(y))) for x, y in corners)
+
     def _slide(self, number: int) -> Slide:
         if self._open is None or self._open[0] != number:
             self._close()
-            self._open = (number, Slide(self._slides[number].slide_path))
+            self._open = (number, self._slides[number].open())
         return self._open[1]
 
     def _close(self) -> None:

@@ -16,7 +16,6 @@ from datasets.features_file import (
     provenance,
     read_features_h5,
     read_provenance,
-    reading,
     write_features_h5,
     write_features_pt,
 )
@@ -135,8 +134,8 @@ class AttentionModel:
     def _asked_for(self, grid: PatchCoords) -> dict[str, str]:
         """Return what features must have been made with to be ranked beside those of the fine map."""
         if not self._config.heatmap_arguments.calc_heatmap:  # the encoder's weights may be elsewhere then
-            return {"encoder": self._config.encoder_arguments.model_name, **reading(grid)}
-        return self.encoder.facts | reading(grid)
+            return {"encoder": self._config.encoder_arguments.model_name, **grid.reading.as_text()}
+        return self.encoder.facts | grid.reading.as_text()
 
     def predict(self, features: np.ndarray) -> BagPrediction:
         """Run the model on a bag (N, D)."""
@@ -155,7 +154,9 @@ class AttentionModel:
 
     def _encode(self, slide_path: Path, patches: PatchCoords) -> SlideEncoder:
         batch_size = self._config.exp_arguments.batch_size
-        return SlideEncoder([SlidePatches(slide_path, patches)], self.encoder, batch_size)
+        data = self._config.data_arguments
+        job = SlidePatches(slide_path, patches, data.reader, data.max_memory_gb)
+        return SlideEncoder([job], self.encoder, batch_size)
 
 
 def patches_fingerprints(slide_path: Path, patches: PatchCoords) -> dict[str, str]:
@@ -165,21 +166,11 @@ def patches_fingerprints(slide_path: Path, patches: PatchCoords) -> dict[str, st
         "slide": fingerprint(slide=[slide_path.name, stat.st_size, stat.st_mtime_ns]),
         "patches": fingerprint(
             coords=array_sha256(patches.coords),
-            read=[patches.patch_size_px, patches.patch_level, patches.custom_downsample],
+            **patches.reading.as_text(),
         ),
     }
 
 
 def _patches_of(stored: Features, grid: PatchCoords) -> PatchCoords:
     """Return the patches of stored features; what their file does not say is taken from ``grid``."""
-
-    def number(name: str, default: int) -> int:
-        return int(stored.made_from.get(name, default))
-
-    return PatchCoords(
-        coords=stored.coords,
-        patch_size_px=number("patch_size", grid.patch_size_px),
-        patch_level=number("patch_level", grid.patch_level),
-        custom_downsample=number("custom_downsample", grid.custom_downsample),
-        patch_size_level0=number("patch_size_level0", grid.patch_size_level0),
-    )
+    return PatchCoords(stored.coords, grid.reading.with_texts(stored.made_from))

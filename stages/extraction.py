@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from datasets.features_file import Features, h5_path, is_complete, provenance, read_provenance, write_features
@@ -17,9 +18,10 @@ from utils.errors import ItemError, UsageError, one_line
 from utils.lookup import require_folder, require_writable
 from utils.names import check_id, slide_id_of
 from utils.tables import read_text_table
-from wsi_core.coords_file import read_coords
+from wsi_core.coords_file import coords_path, read_coords
 from wsi_core.process_list import EMPTY_STATUSES
-from wsi_core.slide_folder import find_slide
+from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, ReaderName
+from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ class ExtractionConfig:
 
     Attributes:
         data_h5_dir: the folder that holds ``patches/``.
-        data_slide_dir: folder of slides.
+        data_slide_dir: folder of slides; may be left out where the coordinates hold the images of the patches.
         csv_path: table with a ``slide_id`` column, such as the process list.
         feat_dir: where features go.
         batch_size: patches encoded at once.
@@ -40,10 +42,12 @@ class ExtractionConfig:
         target_patch_size: short side in pixels that patches are resized to; -1: as they are; None: the encoder's.
         num_workers: processes that read slides; None: one for each processor.
         auto_skip: leave slides alone whose features are complete.
+        reader: the library that reads slides.
+        max_memory_gb: what a plain image may take when it is decoded.
     """
 
     data_h5_dir: str
-    data_slide_dir: str
+    data_slide_dir: str | None
     csv_path: str
     feat_dir: str
     batch_size: int = 256
@@ -53,6 +57,8 @@ class ExtractionConfig:
     target_patch_size: int | None = None
     num_workers: int | None = None
     auto_skip: bool = True
+    reader: ReaderName = DEFAULT_READER
+    max_memory_gb: float = DEFAULT_MAX_MEMORY_GB
 
 
 def extract_features(config: ExtractionConfig) -> int:
@@ -96,7 +102,8 @@ def _listed_slides(config: ExtractionConfig) -> dict[str, _Listed]:
     """Return the rows of the table by slide id."""
     require_folder(config.data_h5_dir, flag="--data_h5_dir")
     require_folder(Path(config.data_h5_dir) / "patches", flag="--data_h5_dir")
-    require_folder(config.data_slide_dir, flag="--data_slide_dir")
+    if config.data_slide_dir is not None:
+        require_folder(config.data_slide_dir, flag="--data_slide_dir")
     table = read_text_table(config.csv_path, required=("slide_id",), kind="table of slides")
     names = [check_id(name, where=f"table of slides {config.csv_path}") for name in table["slide_id"]]
     if not names:
@@ -128,10 +135,11 @@ def _plan(
     slides: dict[str, _Listed], encoder: Encoder, config: ExtractionConfig
 ) -> tuple[list[Result], dict[str, SlidePatches]]:
     """Tell what needs no encoding and why, and what does."""
+    folder = None if config.data_slide_dir is None else SlideFolder(Path(config.data_slide_dir))
     settled: list[Result] = []
     jobs: dict[str, SlidePatches] = {}
     for slide_id, row in slides.items():
-        planned = _plan_slide(slide_id, row, encoder, config)
+        planned = _plan_slide(slide_id, row, encoder, config, folder)
         if isinstance(planned, Result):
             settled.append(planned)
         else:
@@ -139,14 +147,21 @@ def _plan(
     return settled, jobs
 
 
-def _plan_slide(slide_id: str, row: _Listed, encoder: Encoder, config: ExtractionConfig) -> Result | SlidePatches:
+def _plan_slide(
+    slide_id: str, row: _Listed, encoder: Encoder, config: ExtractionConfig, folder: SlideFolder | None
+) -> Result | SlidePatches:
     try:
-        patches = read_coords(Path(config.data_h5_dir) / "patches" / f"{slide_id}.h5")
+        path = coords_path(Path(config.data_h5_dir) / "patches", slide_id)
+        patches = read_coords(path)
         if not len(patches):
             return Result(slide_id, "no_patches")
         if config.auto_skip and is_complete(Path(config.feat_dir), slide_id, patches, encoder.dim):
             return Result(slide_id, "already_exist")
-        return SlidePatches(find_slide(Path(config.data_slide_dir), row.name, config.slide_ext), patches)
+        if patches.has_images:
+            return SlidePatches(path, patches)
+        if folder is None:
+            raise ItemError(f"{path} holds no images of the patches: pass --data_slide_dir", "no_slide")
+        return SlidePatches(folder.find(row.name, config.slide_ext), patches, config.reader, config.max_memory_gb)
     except ItemError as error:
         if error.status == "no_coords" and row.status in EMPTY_STATUSES:
             return Result(slide_id, row.status)  # patching has said that there is nothing to encode
@@ -163,7 +178,7 @@ def _encode_all(jobs: dict[str, SlidePatches], encoder: Encoder, config: Extract
         write_features(Path(config.feat_dir), slide_id, features)
         return Result(slide_id, "processed")
 
-    return run_each(list(jobs), work)
+    return run_each({slide_id: partial(work, slide_id) for slide_id in jobs})
 
 
 def _report_speed(jobs: Sequence[SlidePatches], seconds: float) -> None:

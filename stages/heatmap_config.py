@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 
 import matplotlib
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from utils.atomic import write_text
 from utils.errors import UsageError
+from wsi_core.patch_request import PatchRequest
 from wsi_core.patch_sampling import SampleMode
+from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName, Slide
 
 # whole numbers stay whole: file names show the value as it stands in the configuration
 Number = int | float
@@ -61,15 +63,43 @@ class DataArguments(_Section):
     slide_ext: str = ".svs"
     label_dict: dict[Annotated[str, BeforeValidator(_name_as_text)], int]
     features_dir: PathText | None = None
+    reader: ReaderName = DEFAULT_READER
+    max_memory_gb: Annotated[float, Field(gt=0)] = DEFAULT_MAX_MEMORY_GB
 
 
 class PatchingArguments(_Section):
-    """The grid of patches: side in pixels of ``patch_level``, overlap as a part of the side."""
+    """The grid of patches: side in pixels of ``patch_level`` or of ``target_mpp``, overlap as a part of the side.
+
+    ``mpp`` is what the slides have, instead of what they state themselves.
+    """
 
     patch_size: Positive = 256
     overlap: Annotated[Number, Field(ge=0, lt=1)] = 0.5
     patch_level: Annotated[int, Field(ge=0)] = 0
     custom_downsample: Positive = 1
+    target_mpp: Annotated[float, Field(gt=0)] | None = None
+    mpp: Annotated[float, Field(gt=0)] | None = None
+    allow_upsample: bool = False
+    background: Background = "black"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "PatchingArguments":
+        if self.target_mpp is not None and (self.patch_level or self.custom_downsample > 1):
+            raise ValueError("target_mpp chooses the level for each slide: leave patch_level and custom_downsample out")
+        return self
+
+    @property
+    def request(self) -> PatchRequest:
+        """The patches of the grid without overlap."""
+        return PatchRequest(
+            patch_size_px=self.patch_size,
+            step_size_px=self.patch_size,
+            patch_level=self.patch_level,
+            custom_downsample=self.custom_downsample,
+            target_mpp=self.target_mpp,
+            allow_upsample=self.allow_upsample,
+            background=self.background,
+        )
 
 
 class EncoderArguments(_Section):
@@ -143,6 +173,16 @@ class HeatmapConfig(_Section):
     def class_names(self) -> dict[int, str]:
         """The name of each class number."""
         return {number: name for name, number in self.data_arguments.label_dict.items()}
+
+    def open_slide(self, path: Path) -> Slide:
+        """Open a slide as the configuration says.
+
+        Raises:
+            ItemError: it cannot be read.
+        """
+        data = self.data_arguments
+        background = self.patching_arguments.background
+        return Slide(path, reader=data.reader, max_memory_gb=data.max_memory_gb, background=background)
 
     def with_flags(self, save_exp_code: str | None, overlap: float | None) -> "HeatmapConfig":
         """Return the configuration with what the command line overrides."""

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stages.attention import AttentionModel
@@ -15,7 +16,7 @@ from utils.lookup import find_input, require_folder, require_writable
 from wsi_core.heatmap_list import HeatmapRow, read_rows, rows_of_folder, write_results
 from wsi_core.params import HEATMAP_PARAMS
 from wsi_core.preset_file import find_preset, read_preset
-from wsi_core.slide_folder import find_slide
+from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
 
@@ -58,28 +59,27 @@ def create_heatmaps(request: HeatmapRequest) -> int:
 
     predictions: dict[str, dict[str, str]] = {}
 
-    def work(name: str) -> Result:
-        path = find_slide(_folder_of(rows[name], config, folders), name, config.data_arguments.slide_ext)
+    def draw(name: str) -> Result:
+        path = _folder_of(rows[name], config, folders).find(name, config.data_arguments.slide_ext)
         result, predictions[name] = draw_slide(path, rows[name], params[name], config, model)
-        if result.reason:
-            level = logging.ERROR if result.failed else logging.WARNING
-            logger.log(level, "%s: %s: %s", name, result.status, result.reason)
+        if result.reason and not result.failed:
+            logger.warning("%s: %s: %s", name, result.status, result.reason)
         return result
 
     table = results_table(config)
-    results = run_each(list(rows), work, on_result=lambda _: write_results(table, list(rows.values()), predictions))
+    results = run_each({name: partial(draw, name) for name in rows}, on_result=lambda _: write_results(table, list(rows.values()), predictions))
     logger.info("predictions: %s", table)
     return summarise(results)
 
 
-def _slide_folders(config: HeatmapConfig) -> dict[str, Path]:
+def _slide_folders(config: HeatmapConfig) -> dict[str, SlideFolder]:
     """Return the folders of slides by their key; a single folder has the key ''."""
     given = config.data_arguments.data_dir
     folders = {"": given} if isinstance(given, str) else given
-    return {key: require_folder(folder, flag="data_arguments.data_dir") for key, folder in folders.items()}
+    return {key: SlideFolder(require_folder(folder, flag="data_arguments.data_dir")) for key, folder in folders.items()}
 
 
-def _rows(config: HeatmapConfig, folders: dict[str, Path]) -> list[HeatmapRow]:
+def _rows(config: HeatmapConfig, folders: dict[str, SlideFolder]) -> list[HeatmapRow]:
     data = config.data_arguments
     if data.process_list is not None:
         path = find_input(data.process_list, beside="heatmaps/process_lists", kind="heatmap process list")
@@ -91,10 +91,11 @@ def _rows(config: HeatmapConfig, folders: dict[str, Path]) -> list[HeatmapRow]:
     for row in rows:
         _folder_of(row, config, folders)
         _known_label(row, config)
+        _ = row.resolution  # what is wrong with it shows before anything is written
     return rows
 
 
-def _folder_of(row: HeatmapRow, config: HeatmapConfig, folders: dict[str, Path]) -> Path:
+def _folder_of(row: HeatmapRow, config: HeatmapConfig, folders: dict[str, SlideFolder]) -> SlideFolder:
     if "" in folders:
         return folders[""]
     column = config.data_arguments.data_dir_key

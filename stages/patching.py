@@ -1,25 +1,32 @@
 """Slides in, tissue masks and patch coordinates out: what ``create_patches_fp.py`` does.
 
-Reads slides, a preset and a process list; writes ``masks/``, ``patches/``, ``stitches/`` and
+Reads slides, a preset and a process list; writes ``masks/``, ``contours/``, ``patches/``, ``stitches/`` and
 ``process_list_autogen.csv``, which is saved after every slide.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
+from stages.slide_job import SlideJob
 from stages.slide_patching import patch_slide
-from utils.errors import ItemError
+from utils.errors import ItemError, UsageError
 from utils.lookup import require_folder, require_writable
 from utils.names import slide_id_of
+from utils.pictures import save_picture
+from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
 from wsi_core.process_list import EMPTY_STATUSES, FILE_NAME, ProcessList
-from wsi_core.slide_folder import list_slides
+from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
+
+SHOWN_NAMES = 10
 
 
 def create_patches(config: PatchingConfig) -> int:
@@ -28,58 +35,117 @@ def create_patches(config: PatchingConfig) -> int:
     Raises:
         UsageError: folder, preset or process list is wrong; nothing has been written then.
     """
-    slides = load_process_list(config)
+    slides, jobs = plan_slides(config)
     require_writable(config.save_dir, flag="--save_dir")
     _report_steps(config)
     list_path = Path(config.save_dir) / FILE_NAME
     slides.write(list_path)
 
-    first_named: dict[str, str] = {}
-    for name in slides.names:
-        first_named.setdefault(slide_id_of(name), name)
-
-    def work(name: str) -> Result:
-        first = first_named[slide_id_of(name)]
-        if first != name:  # two files that differ by the extension alone would write the same outputs
-            raise ItemError(f"same slide id as {first}; rename one of the two", "failed_open")
-        return patch_slide(name, slides, config)
-
     def record(result: Result) -> None:
         process = "1" if result.failed else "0"
-        slides.update(result.item_id, status=result.status, reason=result.reason, process=process)
+        cells = {**result.cells, "status": result.status, "reason": result.reason, "process": process}
+        slides.update(result.item_id, cells)
         slides.write(list_path)
 
-    names = slides.names_to_process if config.seg or config.patch or config.stitch else []
-    results = run_each(names, work, failed_status="failed_patch", on_result=record)
+    tasks = {job.name: partial(patch_slide, job) for job in jobs} if config.makes_something else {}
+    results = run_each(tasks, failed_status="failed_patch", on_result=record, num_workers=config.num_workers)
+    if config.contact_sheet:
+        save_picture(config.contact_sheet_path, draw_contact_sheet(_sheet_entries(slides, config)))
+        logger.info("contact sheet: %s", config.contact_sheet_path)
     exit_code = summarise(results)
     _advise(results)
     logger.info("process list: %s", list_path)
     return exit_code
 
 
-def load_process_list(config: PatchingConfig) -> ProcessList:
-    """Return the slides to work on with their parameters: the given list, or all of the folder."""
-    source = require_folder(config.source, flag="--source")
+def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
+    """Return the process list, and the work on each of its slides whose ``process`` is 1.
+
+    Raises:
+        UsageError: folder, preset or process list is wrong.
+    """
+    folder = SlideFolder(require_folder(config.source, flag="--source"), recursive=config.recursive)
+    for flag, path in (("--mask_dir", config.mask_dir), ("--roi", config.roi)):
+        if path is not None and not Path(path).exists():
+            raise UsageError(f"{flag}: no folder or file {path!r}")
+    slides = _process_list(config, folder)
+    first_named: dict[str, str] = {}
+    for name in slides.names:
+        first_named.setdefault(slide_id_of(name), name)
+    jobs = [
+        SlideJob(
+            name=name,
+            path=_path(name, folder),
+            params=slides.params(name),
+            config=config,
+            resolution=slides.resolution(name),
+            clash=_clash(name, first_named[slide_id_of(name)]),
+        )
+        for name in slides.names_to_process
+    ]
+    return slides, jobs
+
+
+def _clash(name: str, first_named: str) -> str:
+    """Say so where two files differ by the extension alone and would write the same outputs."""
+    return "" if first_named == name else f"same slide id as {first_named}; rename one of the two"
+
+
+def _path(name: str, folder: SlideFolder) -> Path | ItemError:
+    try:
+        return folder.find(name)
+    except ItemError as error:
+        return error
+
+
+def _process_list(config: PatchingConfig, folder: SlideFolder) -> ProcessList:
     defaults = read_preset(find_preset(config.preset)) if config.preset else SlideParams()
     if config.process_list is None:
-        return ProcessList.of_slides(list_slides(source), defaults)
+        return ProcessList.of_slides(folder.names, defaults)
     in_save_dir = Path(config.save_dir) / config.process_list
     return ProcessList.read(in_save_dir if in_save_dir.exists() else Path(config.process_list), defaults)
 
 
 def _report_steps(config: PatchingConfig) -> None:
-    if not (config.seg or config.patch or config.stitch):
+    if not config.makes_something:
         logger.warning("nothing to make: add --seg, --patch or --stitch; only the process list is written")
-    overlap = 1 - config.step_size_px / config.patch_size_px
+    request = config.request
+    overlap = 1 - request.step_size_px / request.patch_size_px
     if config.patch and overlap:
         what = f"overlap by {overlap:.0%}" if overlap > 0 else f"leave gaps of {-overlap:.0%} of their side"
-        logger.info("patches %s (patch_size %d, step_size %d)", what, config.patch_size_px, config.step_size_px)
+        logger.info("patches %s (patch_size %d, step_size %d)", what, request.patch_size_px, request.step_size_px)
 
 
 def _advise(results: Sequence[Result]) -> None:
     """Name the slides that came out empty and what to change for them."""
     for status in EMPTY_STATUSES:
-        empty = [result for result in results if result.status == status]
-        if empty:
-            names = ", ".join(result.item_id for result in empty)
-            logger.warning("%d of %d slides %s: %s. %s", len(empty), len(results), status, names, empty[0].reason)
+        by_reason = defaultdict(list)
+        for result in results:
+            if result.status == status:
+                by_reason[result.reason].append(result.item_id)
+        for reason, names in by_reason.items():
+            more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+            shown = ", ".join(names[:SHOWN_NAMES]) + more
+            logger.warning("%d of %d slides %s: %s. %s", len(names), len(results), status, shown, reason)
+
+
+def _sheet_entries(slides: ProcessList, config: PatchingConfig) -> list[SheetEntry]:
+    entries = []
+    for name in slides.names:
+        picture = config.mask_path(slide_id_of(name))
+        cells = slides.row(name)
+        entries.append(
+            SheetEntry(
+                slide_id=slide_id_of(name),
+                status=cells["status"],
+                caption=_caption(cells),
+                picture=picture if picture.is_file() else None,
+                failed=cells["status"].startswith("failed"),
+            )
+        )
+    return entries
+
+
+def _caption(cells: dict[str, str]) -> str:
+    params = slides_params = ""
+    return params + slides_params

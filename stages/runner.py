@@ -2,11 +2,13 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from tqdm import tqdm
 
+from stages.worker_pool import Crash, in_processes
 from utils.errors import EXIT_DONE, EXIT_SOME_FAILED, ItemError, UsageError, one_line
 
 logger = logging.getLogger(__name__)
@@ -14,54 +16,80 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one item: its status word, and the reason where there is something to say."""
+    """What became of one item.
+
+    Attributes:
+        item_id: the item.
+        status: one word.
+        reason: where there is something to say.
+        failed: whether it counts as a failure.
+        cells: what is known of the item, for its row in a table.
+    """
 
     item_id: str
     status: str
     reason: str = ""
     failed: bool = False
+    cells: Mapping[str, str] = field(default_factory=dict)
+
+
+Task = Callable[[], Result]
 
 
 def run_each(
-    item_ids: Sequence[str],
-    work: Callable[[str], Result],
+    tasks: Mapping[str, Task],
     *,
     unit: str = "slide",
     failed_status: str = "failed",
     on_result: Callable[[Result], None] | None = None,
+    num_workers: int = 1,
 ) -> list[Result]:
-    """Call ``work(item_id)`` for every item and go on when one fails.
+    """Do the task of every item and go on when one fails.
 
     Args:
-        item_ids: ids, in the order to work in.
-        work: does one item and returns its result; raising an ItemError sets the status it carries, any
-            other exception ``failed_status``.
+        tasks: what to do for each item id, in order. Raising an ItemError sets the status it carries, any other
+            exception ``failed_status``. With several workers tasks must be picklable, such as a ``partial``.
         unit: the word beside the progress bar.
+        failed_status: the status of a failure that has none.
         on_result: called after each item, such as to save the process list.
+        num_workers: processes; with 1 everything happens in this one, with more the order of results is not that of
+            the tasks.
     """
     results = []
-    bar = tqdm(item_ids, unit=unit, dynamic_ncols=True)
-    for item_id in bar:
-        bar.set_postfix_str(item_id)
-        result = _run_one(item_id, work, failed_status)
-        results.append(result)
-        if on_result is not None:
-            on_result(result)
+    bar = tqdm(total=len(tasks), unit=unit, dynamic_ncols=True)
+    with bar:
+        for result in _results(tasks, failed_status, num_workers, bar):
+            results.append(result)
+            bar.update()
+            if result.failed:
+                logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
+            if on_result is not None:
+                on_result(result)
     return results
 
 
-def _run_one(item_id: str, work: Callable[[str], Result], failed_status: str) -> Result:
+def _results(tasks: Mapping[str, Task], failed_status: str, num_workers: int, bar: tqdm) -> Iterator[Result]:
+    isolated = {item_id: partial(_run_one, item_id, task, failed_status) for item_id, task in tasks.items()}
+    if num_workers <= 1 or len(tasks) <= 1:
+        for item_id, task in isolated.items():
+            bar.set_postfix_str(item_id)
+            yield task()
+        return
+    for item_id, outcome in in_processes(isolated, num_workers):
+        crashed = isinstance(outcome, Crash)
+        yield Result(item_id, failed_status, str(outcome), failed=True) if crashed else outcome
+
+
+def _run_one(item_id: str, task: Task, failed_status: str) -> Result:
     try:
-        return work(item_id)
+        return task()
     except UsageError:
         raise  # the command is wrong, not this item
     except ItemError as error:
-        result = Result(item_id, error.status, one_line(error), failed=True)
+        return Result(item_id, error.status, one_line(error), failed=True)
     except Exception as error:  # the one broad catch: a bad slide costs only itself
         logger.debug("%s failed", item_id, exc_info=True)
-        result = Result(item_id, failed_status, one_line(error), failed=True)
-    logger.error("%s: %s: %s", item_id, result.status, result.reason)
-    return result
+        return Result(item_id, failed_status, one_line(error), failed=True)
 
 
 def summarise(results: Sequence[Result], *, unit: str = "slide") -> int:

@@ -28,11 +28,14 @@ from wsi_core.drawing import draw_mask
 from wsi_core.grid import Grid, Region, patch_coords
 from wsi_core.heatmap import HEATMAP_DOWNSAMPLE, HeatmapStyle, draw_heatmap
 from wsi_core.heatmap_list import HeatmapRow
+from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
 from wsi_core.patch_reading import read_patch
+from wsi_core.patch_request import PlannedPatches
 from wsi_core.patch_sampling import sample_patches
 from wsi_core.percentiles import percentiles_among, to_percentiles
-from wsi_core.segmentation import no_tissue_reason, resolve_level, segment_slide, select
+from wsi_core.resolution import resolution_of
+from wsi_core.segmentation import find_tissue, no_tissue_reason, resolve_level, select
 from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
@@ -59,20 +62,24 @@ def draw_slide(
     Raises:
         ItemError: the slide cannot be read, or its region or stored features do not serve.
     """
-    with Slide(path) as slide:
+    with config.open_slide(path) as slide:
         region = row.region(slide.size_level0) if config.heatmap_arguments.use_roi else None
         shown_level = resolve_level(slide, config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
-        found = segment_slide(slide, params, downsample=HEATMAP_DOWNSAMPLE)
-        mask_level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
+        overviews = Overviews(slide)
+        seg_level, mask_level = (
+            resolve_level(slide, getattr(params, name), HEATMAP_DOWNSAMPLE, name=name)
+            for name in ("seg_level", "vis_level")
+        )
+        found = find_tissue(overviews.at(seg_level), params)
         paths = HeatmapPaths(config, slide_id_of(row.name), row.label)
         try:
             contours = select(found, params)
         except ItemError:
-            save_picture(paths.raw("_mask.png"), draw_mask(slide, found, mask_level, params.line_thickness))
+            save_picture(paths.raw("_mask.png"), draw_mask(overviews.at(mask_level), found, params.line_thickness))
             raise
         if not contours:
             return Result(row.name, "no_tissue", no_tissue_reason(params, found)), {}
-        save_picture(paths.raw("_mask.png"), draw_mask(slide, contours, mask_level, params.line_thickness))
+        save_picture(paths.raw("_mask.png"), draw_mask(overviews.at(mask_level), contours, params.line_thickness))
         return _SlideHeatmap(slide, row, contours, region, shown_level, paths, config, model).run()
 
 
@@ -126,28 +133,30 @@ class _SlideHeatmap:
         """What the model says of the slide."""
         return self.model.predict(self.coarse.features)
 
+    @cached_property
+    def planned(self) -> PlannedPatches:
+        """How patches are read on this slide."""
+        patching, said = self.config.patching_arguments, self.row.resolution
+        resolution = resolution_of(
+            self.slide.properties, name=self.row.name, in_row=said.mpp, in_command=patching.mpp
+        )
+        return patching.request.for_row(said).on(self.slide, resolution)
+
     def _grid_coords(self, overlap: float, region: Region | None = None) -> PatchCoords:
         """Lay the attention grid: four_pt_hard, padded, with points that move outwards as patches overlap more."""
-        patching = self.config.patching_arguments
-        level = self.slide.check_level(patching.patch_level, name="patching_arguments.patch_level")
-        read_size_px = patching.patch_size * patching.custom_downsample
+        planned = self.planned
+        read_size_px = planned.reading.read_size_px
+        step_px = max(1, int(read_size_px * (1 - overlap)))
+        step_x, step_y = (step / read_size_px * step_px for step in planned.step_level0)
         grid = Grid(
-            patch_size_px=read_size_px,
-            step_size_px=max(1, int(read_size_px * (1 - overlap))),
-            downsample_xy=self.slide.level_downsamples[level],
+            patch_size_level0=planned.patch_size_level0,
+            step_level0=(step_x, step_y),
             slide_size_level0=self.slide.size_level0,
             contour_fn="four_pt_hard",
             center_shift=attention_center_shift(overlap) if self.config.heatmap_arguments.use_center_shift else 0,
             region=region,
         )
-        return PatchCoords(
-            coords=patch_coords(self.contours, grid),
-            patch_size_px=read_size_px,
-            patch_level=level,
-            downsample_xy=self.slide.level_downsamples[level],
-            custom_downsample=patching.custom_downsample,
-            patch_size_level0=grid.patch_size_level0[0],
-        )
+        return PatchCoords(patch_coords(self.contours, grid), planned.reading)
 
     def _save_block_map(self) -> None:
         scores = PatchScores(
@@ -171,7 +180,7 @@ class _SlideHeatmap:
         for rank, (index, score) in enumerate(zip(chosen, percentiles, strict=True)):
             x, y = (int(v) for v in self.coarse.coords[index])
             path = self.paths.sampled_patch(sample, self.prediction.predicted, rank, (x, y), score)
-            save_picture(path, read_patch(self.slide, self.coarse.patches, (x, y)))
+            save_picture(path, read_patch(self.slide, self.coarse.patches.reading, (x, y)))
 
     def _prediction_cells(self) -> dict[str, str]:
         probabilities = self.prediction.probabilities

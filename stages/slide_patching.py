@@ -1,209 +1,247 @@
-"""The patches of one slide: its mask, coordinates and stitch.
+"""The patches of one slide: its outlines, mask, coordinates and stitch.
 
 Coordinates that are there already are kept, as days of work hang on them; the pictures asked for are made all the same.
 """
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
+
+from stages.kept_patches import N_CONTOURS, how_they_differ, kept_patches, made_with, without_what_exists
+from stages.patch_quality import drop_bad_patches
 from stages.patching_config import PatchingConfig
 from stages.runner import Result
+from stages.slide_job import SlideJob, failing_as
+from stages.slide_tissue import Tissue, find_tissue_of
 from utils.errors import ItemError
-from utils.names import slide_id_of
 from utils.pictures import save_picture
 from wsi_core.contours import Contour
 from wsi_core.coords_file import PatchCoords, read_coords, write_coords
 from wsi_core.drawing import draw_mask, draw_stitch
 from wsi_core.grid import Grid, patch_coords
+from wsi_core.outlines.geojson_file import is_edited, write_geojson
+from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
-from wsi_core.process_list import EMPTY_STATUSES, ProcessList
-from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, no_tissue_reason, resolve_level, segment_slide, select
+from wsi_core.patch_reading import read_patch
+from wsi_core.patch_request import PlannedPatches
+from wsi_core.process_list import EMPTY_STATUSES
+from wsi_core.resolution import Resolution
+from wsi_core.segmentation import select
 from wsi_core.slide import Slide
-from wsi_core.slide_folder import find_slide
 
 logger = logging.getLogger(__name__)
 
 STITCH_DOWNSAMPLE = 64
-N_CONTOURS = "n_contours"
-DRAWING_PARAMS = ("vis_level", "line_thickness")  # without effect on coordinates
 
 
-def patch_slide(name: str, slides: ProcessList, config: PatchingConfig) -> Result:
-    """Make what is asked of one slide, and note levels and counts in the process list.
+def patch_slide(job: SlideJob) -> Result:
+    """Make what is asked of one slide.
 
-    Args:
-        name: the slide, as it stands in the list.
-        slides: the list.
-        config: the run.
+    Returns:
+        What became of it, with cells for its row of the process list: levels, resolution and counts.
 
     Raises:
-        ItemError: the slide, or what its parameters ask for, is not to be had; carries the status of the failed step.
+        ItemError: the slide cannot be opened.
     """
-    slide_id = slide_id_of(name)
-    params = slides.params(name)
-    kept = _kept_coords(config.coords_path(slide_id)) if config.auto_skip else None
-    todo, reason = config, ""
-    if kept is not None:
-        reason = _how_kept_differ(kept, params, config)
-        if reason:
-            logger.warning("%s: %s", name, reason)
-        slides.update(name, n_patches=str(len(kept)), n_contours=kept.made_with.get(N_CONTOURS, ""))
-        todo = _without_what_exists(config, slide_id)
-        if not (todo.seg or todo.stitch):
-            return Result(name, "already_exist", reason)
-    with _failing_as("failed_open"):
-        slide = Slide(find_slide(Path(config.source), name))
-    with slide:
-        params = _resolve_levels(slide, params)
-        slides.update(name, seg_level=str(params.seg_level), vis_level=str(params.vis_level))
-        made = _make_outputs(name, slide, params, slides, todo)
+    if job.clash:
+        raise ItemError(job.clash, "failed_open")
+    kept = kept_patches(job)
     if kept is None:
-        return made
+        return _patch(job, job.config)
+    reason = how_they_differ(kept, job)
+    if reason:
+        logger.warning("%s: %s", job.name, reason)
+    counts = {"n_patches": str(len(kept)), "n_contours": kept.made_with.get(N_CONTOURS, "")}
+    todo = without_what_exists(job.config, job.slide_id)
+    if not (todo.seg or todo.stitch):
+        return Result(job.name, "already_exist", reason, cells=counts)
+    made = _patch(job, todo)
     # where a trial finds nothing, the coordinates are there all the same
     status = "already_exist" if made.status in EMPTY_STATUSES else made.status
-    return replace(made, status=status, reason="; ".join(filter(None, (made.reason, reason))))
-
-
-def _kept_coords(path: Path) -> PatchCoords | None:
-    """Return the coordinates of an earlier run, or None where there are none that can be used."""
-    if not path.is_file():
-        return None
-    try:
-        return read_coords(path)
-    except ItemError as error:
-        logger.warning("%s; making it again", error)
-        return None
-
-
-def _how_kept_differ(kept: PatchCoords, params: SlideParams, config: PatchingConfig) -> str:
-    """Say with what else than is asked for now the coordinates were made, or nothing.
-
-    Files of the original do not state their parameters, and level -1 asks for no certain level.
-    """
-    asked = {"patch_size": str(config.read_size_px), "patch_level": str(config.patch_level)}
-    made = {"patch_size": str(kept.patch_size_px), "patch_level": str(kept.patch_level)}
-    if kept.made_with:
-        asked |= _made_with(params, config) | {"custom_downsample": str(config.custom_downsample)}
-        made |= kept.made_with | {"custom_downsample": str(kept.custom_downsample)}
-    differ = [
-        f"{field} {made.get(field)} (now {value})"
-        for field, value in asked.items()
-        if field not in DRAWING_PARAMS and value != made.get(field) and (field, value) != ("seg_level", "-1")
-    ]
-    return f"coordinates kept from {', '.join(differ)}; --patch --no_auto_skip makes them again" if differ else ""
-
-
-def _made_with(params: SlideParams, config: PatchingConfig) -> dict[str, str]:
-    return {**params.as_text(), "step_size": str(config.read_step_px)}
-
-
-def _without_what_exists(config: PatchingConfig, slide_id: str) -> PatchingConfig:
-    """Return the steps that are left; a mask alone is always drawn: that is how parameters are tried out."""
     return replace(
-        config,
-        patch=False,
-        seg=config.seg and not (config.patch and config.mask_path(slide_id).is_file()),
-        stitch=config.stitch and not config.stitch_path(slide_id).is_file(),
+        made, status=status, reason="; ".join(filter(None, (made.reason, reason))), cells={**counts, **made.cells}
     )
 
 
-def _resolve_levels(slide: Slide, params: SlideParams) -> SlideParams:
-    with _failing_as("failed_seg"):
-        levels = {
-            field: resolve_level(slide, getattr(params, field), SEGMENTATION_DOWNSAMPLE, name=field)
-            for field in ("seg_level", "vis_level")
-        }
-    return params.model_copy(update=levels)
+def _patch(job: SlideJob, todo: PatchingConfig) -> Result:
+    with job.open() as slide:
+        return SlidePatching(slide, job, todo).run()
 
 
-def _make_outputs(name: str, slide: Slide, params: SlideParams, slides: ProcessList, todo: PatchingConfig) -> Result:
-    slide_id = slide_id_of(name)
-    if todo.seg or todo.patch:
-        with _failing_as("failed_seg"):
-            found = segment_slide(slide, params)
-            contours = _select(slide, found, params, todo)
-            slides.update(name, n_contours=str(len(contours)))
-        if not contours:
-            if todo.patch:
-                slides.update(name, n_patches="0")
-            return _empty(name, "no_tissue", no_tissue_reason(params, found), todo)
-    with _failing_as("failed_patch"):
-        if todo.patch:
-            patches = _lay_grid(slide, contours, params, todo)
-            slides.update(name, n_patches=str(len(patches)))
-            todo.stitch_path(slide_id).unlink(missing_ok=True)  # it shows patches of an earlier run
-            if not len(patches):
-                return _empty(name, "no_patches", "no patch passes contour_fn; try four_pt or a smaller patch", todo)
-            write_coords(todo.coords_path(slide_id), patches)
-        if todo.stitch:
-            _stitch(slide, slide_id, todo)
-    return Result(name, "processed")
+@dataclass(frozen=True)
+class SlidePatching:
+    """One open slide while it is worked on; what is costly is computed when first needed.
+
+    Attributes:
+        slide: the slide.
+        job: what is asked of it.
+        todo: the run, less what is there already.
+    """
+
+    slide: Slide
+    job: SlideJob
+    todo: PatchingConfig
+
+    def run(self) -> Result:
+        """Make what is asked for; what was found out before a failure is told with it."""
+        cells: dict[str, str] = {}
+        try:
+            status, reason = self._run(cells)
+        except ItemError as error:
+            return Result(self.job.name, error.status, str(error), failed=True, cells=cells)
+        return Result(self.job.name, status, reason, cells=cells)
+
+    def _run(self, cells: dict[str, str]) -> tuple[str, str]:
+        cells.update({name: self.params.as_text()[name] for name in ("seg_level", "vis_level")})
+        if self.resolution is not None:
+            cells["base_mpp"] = f"{self.resolution.mpp:g}"
+        if self.todo.seg or self.todo.patch:
+            contours = self._segment()
+            cells["n_contours"] = str(len(contours))
+            if not contours:
+                cells.update({"n_patches": "0"} if self.todo.patch else {})
+                return self._empty("no_tissue", self.tissue.nothing_found)
+        with failing_as("failed_patch"):
+            if self.todo.patch:
+                cells.update(reading_cells(self.planned))
+                coords, cells["dropped"] = self.good_coords
+                cells["n_patches"] = str(len(coords))
+                self.todo.stitch_path(self.job.slide_id).unlink(missing_ok=True)  # it shows patches of an earlier run
+                if not len(coords):
+                    return self._empty("no_patches", self._why_no_patches(cells["dropped"]))
+                self._write_coords(coords)
+            if self.todo.stitch:
+                self._stitch()
+        return "processed", ""
+
+    @cached_property
+    def params(self) -> SlideParams:
+        """The parameters, with levels that the slide has."""
+        return self.job.params_on(self.slide)
+
+    @cached_property
+    def resolution(self) -> Resolution | None:
+        """Micrometres per pixel, where they are known."""
+        return self.job.resolution_of(self.slide)
+
+    @cached_property
+    def overviews(self) -> Overviews:
+        """Small pictures of the slide."""
+        return Overviews(self.slide)
+
+    @cached_property
+    def tissue(self) -> Tissue:
+        """Where tissue is."""
+        with failing_as("failed_seg"):
+            return find_tissue_of(self.slide, self.overviews, self.job, self.params)
+
+    @cached_property
+    def contours(self) -> list[Contour]:
+        """The tissue that is looked at: after ``keep_ids`` and ``exclude_ids``."""
+        with failing_as("failed_seg"):
+            return select(self.tissue.contours, self.params)
+
+    @cached_property
+    def planned(self) -> PlannedPatches:
+        """How patches are read on this slide, and how far apart they are."""
+        with failing_as("failed_patch"):
+            return self.job.request.on(self.slide, self.resolution)
+
+    @cached_property
+    def coords(self) -> np.ndarray:
+        """The patches before any is left out for its quality, int64 (N, 2)."""
+        grid = Grid(
+            patch_size_level0=self.planned.patch_size_level0,
+            step_level0=self.planned.step_level0,
+            slide_size_level0=self.slide.size_level0,
+            contour_fn=self.params.contour_fn,
+            use_padding=self.params.use_padding,
+            origin=self.todo.grid_origin,
+        )
+        return patch_coords(self.contours, grid, self.tissue.regions)
+
+    @cached_property
+    def good_coords(self) -> tuple[np.ndarray, str]:
+        """The patches that are kept, and how many were left out for which reason."""
+        return drop_bad_patches(self.slide, self.coords, self.planned, self.contours, self.todo.quality)
+
+    def _segment(self) -> list[Contour]:
+        """Find tissue, and draw it: all that was found where an id to keep is none of it."""
+        try:
+            contours = self.contours
+        except ItemError:
+            self._draw(self.tissue.contours)
+            raise
+        self._draw(contours)
+        return contours
+
+    def _draw(self, contours: list[Contour]) -> None:
+        if not self.todo.seg:
+            return
+        overview = self.overviews.at(self.params.vis_level)
+        picture = draw_mask(overview, contours, self.params.line_thickness, self.tissue.regions)
+        save_picture(self.todo.mask_path(self.job.slide_id), picture)
+        if not self.todo.mask_dir:
+            self._write_outlines(self.tissue.contours)
+
+    def _write_outlines(self, contours: list[Contour]) -> None:
+        path = self.todo.outlines_path(self.job.slide_id)
+        if is_edited(path):
+            logger.warning("%s was edited and is kept; --mask_dir %s takes it for tissue", path, path.parent)
+        else:
+            write_geojson(path, contours)
+
+    def _why_no_patches(self, dropped: str) -> str:
+        if len(self.coords):
+            return f"no patch of {len(self.coords)} is good enough ({dropped}); relax these limits"
+        where = " and in the regions of --roi" if self.tissue.regions is not None else ""
+        return f"no patch passes contour_fn{where}; try four_pt or a smaller patch"
+
+    def _empty(self, status: str, reason: str) -> tuple[str, str]:
+        if self.todo.patch:  # what an earlier run made would no longer be true
+            self.todo.coords_path(self.job.slide_id).unlink(missing_ok=True)
+            self.todo.stitch_path(self.job.slide_id).unlink(missing_ok=True)
+        return status, reason
+
+    def _write_coords(self, coords: np.ndarray) -> None:
+        reading = self.planned.reading
+        assert reading.level is not None
+        request = self.job.request
+        patches = PatchCoords(
+            coords=coords,
+            reading=reading,
+            downsample_xy=self.slide.level_downsamples[reading.level],
+            level_size=self.slide.level_dimensions[reading.level],
+            slide_size=self.slide.size_level0,
+            name=self.job.slide_id,
+            save_path=os.path.join(self.todo.save_dir, "patches"),  # noqa: PTH118  as typed: a Path would drop ./
+            overlap_px=request.patch_size_px - request.step_size_px,
+            mpp=None if self.resolution is None else self.resolution.mpp_xy,
+            mpp_source="" if self.resolution is None else self.resolution.source,
+            made_with={**made_with(self.job), **self.params.as_text(), N_CONTOURS: str(len(self.contours))},
+        )
+        images = self._images(patches) if self.todo.save_patches else None
+        write_coords(self.todo.coords_path(self.job.slide_id), patches, images)
+
+    def _images(self, patches: PatchCoords) -> Iterator[np.ndarray]:
+        return (read_patch(self.slide, patches.reading, (int(x), int(y))) for x, y in patches.coords)
+
+    def _stitch(self) -> None:
+        patches = read_coords(self.todo.coords_path(self.job.slide_id))
+        overview = self.overviews.at(self.slide.best_level(STITCH_DOWNSAMPLE))
+        picture = draw_stitch(overview, patches.coords, patches.patch_size_level0)
+        save_picture(self.todo.stitch_path(self.job.slide_id), picture)
 
 
-def _select(slide: Slide, found: list[Contour], params: SlideParams, todo: PatchingConfig) -> list[Contour]:
-    """Apply keep_ids and exclude_ids, and draw the mask: of all that was found where an id to keep is none of it."""
-
-    def draw(contours: list[Contour]) -> None:
-        if todo.seg:
-            picture = draw_mask(slide, contours, params.vis_level, params.line_thickness)
-            save_picture(todo.mask_path(slide_id_of(slide.path.name)), picture)
-
-    try:
-        chosen = select(found, params)
-    except ItemError:
-        draw(found)
-        raise
-    draw(chosen)
-    return chosen
-
-
-def _empty(name: str, status: str, reason: str, todo: PatchingConfig) -> Result:
-    if todo.patch:  # what an earlier run made would no longer be true
-        todo.coords_path(slide_id_of(name)).unlink(missing_ok=True)
-        todo.stitch_path(slide_id_of(name)).unlink(missing_ok=True)
-    return Result(name, status, reason)
-
-
-def _lay_grid(slide: Slide, contours: Sequence[Contour], params: SlideParams, config: PatchingConfig) -> PatchCoords:
-    level = slide.check_level(config.patch_level, name="--patch_level")
-    grid = Grid(
-        patch_size_px=config.read_size_px,
-        step_size_px=config.read_step_px,
-        downsample_xy=slide.level_downsamples[level],
-        slide_size_level0=slide.size_level0,
-        contour_fn=params.contour_fn,
-        use_padding=params.use_padding,
-    )
-    return PatchCoords(
-        coords=patch_coords(list(contours), grid),
-        patch_size_px=config.read_size_px,
-        patch_level=level,
-        downsample_xy=slide.level_downsamples[level],
-        level_size=slide.level_dimensions[level],
-        name=slide_id_of(slide.path.name),
-        save_path=os.path.join(config.save_dir, "patches"),  # noqa: PTH118  as typed: a Path would drop ./
-        custom_downsample=config.custom_downsample,
-        patch_size_level0=grid.patch_size_level0[0],
-        mpp=slide.mpp,
-        made_with={**_made_with(params, config), N_CONTOURS: str(len(contours))},
-    )
-
-
-def _stitch(slide: Slide, slide_id: str, config: PatchingConfig) -> None:
-    patches = read_coords(config.coords_path(slide_id))
-    level = slide.best_level(STITCH_DOWNSAMPLE)
-    size = (patches.patch_size_level0, patches.patch_size_level0)
-    save_picture(config.stitch_path(slide_id), draw_stitch(slide, patches.coords, size, level))
-
-
-@contextmanager
-def _failing_as(status: str) -> Iterator[None]:
-    """Give an ItemError raised inside the status of the step that it broke."""
-    try:
-        yield
-    except ItemError as error:
-        raise ItemError(str(error), status) from error
+def reading_cells(planned: PlannedPatches) -> dict[str, str]:
+    """Return, for the process list, how patches of a slide are read."""
+    reading = planned.reading
+    return {
+        "read_level": str(reading.level),
+        "read_size": str(reading.read_size_px),
+        "resize_factor": f"{reading.resize_factor:.4g}",
+    }

@@ -6,16 +6,21 @@ forked from a server that has no threads and has the slow libraries imported alr
 """
 
 import multiprocessing
+from collections.abc import Sequence
 from multiprocessing.context import BaseContext
 
-# Imported once by the server. A module that is missing there costs time only.
-SLOW_TO_IMPORT = ["torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature"]
+# What workers that read patches need, imported once by the server. A module that is missing there costs time only.
+SLOW_TO_IMPORT = ("torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature")
 
 
-def worker_context() -> BaseContext:
-    """Return how worker processes are started."""
+def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
+    """Return how worker processes are started.
+
+    Args:
+        preload: modules that the server imports; the first call in a process decides.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(SLOW_TO_IMPORT)
+    context.set_forkserver_preload(list(preload))
     return context

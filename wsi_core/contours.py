@@ -26,6 +26,12 @@ class Contour:
         return Contour(scaled(self.outline, scale_xy), [scaled(h, scale_xy) for h in self.holes], self.number)
 
 
+def whole_slide(size_level0: tuple[int, int]) -> Contour:
+    """Return the outline of a whole slide: the centres of its outermost pixels."""
+    right, bottom = size_level0[0] - 1, size_level0[1] - 1
+    return Contour(np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]], np.int32))
+
+
 def scaled(outline: np.ndarray, scale_xy: tuple[float, float]) -> np.ndarray:
     """Multiply the points (N, 2) by (x, y) factors and truncate them to int32."""
     return (outline * np.asarray(scale_xy, dtype=float)).astype(np.int32)

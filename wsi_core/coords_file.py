@@ -1,10 +1,12 @@
 """``patches/<slide>.h5``: where the patches of a slide lie. Owner of that format, version 1.
 
-Dataset ``coords`` (N, 2), level-0 (x, y) of each patch's top-left corner, with attributes that say how they were made.
-Files of the original program lack some attributes and are read all the same.
+Dataset ``coords`` (N, 2), level-0 (x, y) of each patch's top-left corner, with attributes that say how they were made:
+those of the original, those of TRIDENT, and ours. Files of both are read all the same. Where the images of the patches
+were asked for, ``imgs`` (N, S, S, 3) holds them.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +16,11 @@ import numpy as np
 from utils.atomic import atomic_path
 from utils.errors import ItemError
 from utils.version import VERSION
+from wsi_core.patch_reading import PatchReading
+from wsi_core.resolution import magnification_of_mpp
 
 STATUS_BAD = "bad_coords"
+COORDS, IMAGES = "coords", "imgs"
 
 
 @dataclass(frozen=True)
@@ -24,62 +29,106 @@ class PatchCoords:
 
     Attributes:
         coords: int64 (N, 2), level-0 (x, y) of the top-left corners.
-        patch_size_px: side of the square read at ``patch_level``, also where it is resized afterwards.
-        patch_level: the level read at.
-        downsample_xy: level-0 pixels per pixel of that level, along x and y.
+        reading: how the pixels of a patch are read.
+        downsample_xy: level-0 pixels per pixel of the level read at, along x and y.
         level_size: width and height of that level.
+        slide_size: width and height of the slide, in level-0 pixels.
         name: slide id.
         save_path: the folder of the file, as the user typed it.
-        custom_downsample: how much smaller a patch is made after reading.
-        patch_size_level0: side of a patch in level-0 pixels.
+        overlap_px: by how many pixels of the resized patch neighbours overlap; negative: a gap.
         mpp: micrometres per level-0 pixel (x, y), or None where unknown.
+        mpp_source: where that is stated.
         made_with: parameters of segmentation and grid, number of contours; empty where the file does not say.
+        has_images: whether the file holds the images of the patches.
     """
 
     coords: np.ndarray
-    patch_size_px: int
-    patch_level: int
+    reading: PatchReading
     downsample_xy: tuple[float, float] = (1.0, 1.0)
     level_size: tuple[int, int] = (0, 0)
+    slide_size: tuple[int, int] = (0, 0)
     name: str = ""
     save_path: str = ""
-    custom_downsample: int = 1
-    patch_size_level0: int = 0
+    overlap_px: int = 0
     mpp: tuple[float, float] | None = None
+    mpp_source: str = ""
     made_with: dict[str, str] = field(default_factory=dict)
+    has_images: bool = False
 
     @property
-    def target_patch_size_px(self) -> int:
-        """Side of a patch after resizing by ``custom_downsample``."""
-        return self.patch_size_px // self.custom_downsample
+    def patch_size_level0(self) -> int:
+        """Side of a patch in level-0 pixels."""
+        return self.reading.size_level0
 
     def __len__(self) -> int:
         return len(self.coords)
 
 
-def write_coords(path: Path, patches: PatchCoords) -> None:
-    """Write the file, atomically."""
+def coords_path(folder: Path, slide_id: str) -> Path:
+    """Return the file of a slide in a folder of coordinates: ``<slide>.h5``, or ``<slide>_patches.h5`` of TRIDENT."""
+    ours, tridents = folder / f"{slide_id}.h5", folder / f"{slide_id}_patches.h5"
+    return tridents if tridents.is_file() and not ours.is_file() else ours
+
+
+def write_coords(path: Path, patches: PatchCoords, images: Iterable[np.ndarray] | None = None) -> None:
+    """Write the file, atomically.
+
+    Args:
+        path: the file.
+        patches: the patches.
+        images: uint8 RGB (S, S, 3) of each patch in their order, or None to store no images.
+    """
     with atomic_path(path) as part, h5py.File(part, "w") as file:
-        dataset = file.create_dataset("coords", data=patches.coords, chunks=True, maxshape=(None, 2))
+        dataset = file.create_dataset(COORDS, data=patches.coords, chunks=True, maxshape=(None, 2))
         dataset.attrs.update(_attributes(patches))
+        if images is not None:
+            _write_images(file, len(patches), patches.reading.target_size_px, images)
+
+
+def _write_images(file: h5py.File, n_patches: int, side_px: int, images: Iterable[np.ndarray]) -> None:
+    shape = (side_px, side_px, 3)
+    dataset = file.create_dataset(IMAGES, (n_patches, *shape), np.uint8, chunks=(1, *shape), maxshape=(None, *shape))
+    for index, image in enumerate(images):
+        dataset[index] = image
 
 
 def _attributes(patches: PatchCoords) -> dict[str, object]:
+    reading = patches.reading
     attributes: dict[str, object] = {
-        "patch_size": patches.patch_size_px,
-        "patch_level": patches.patch_level,
+        # of the original
+        "patch_size": reading.read_size_px,
+        "patch_level": reading.level,
         "downsample": patches.downsample_xy,
         "downsampled_level_dim": patches.level_size,
         "level_dim": patches.level_size,
         "name": patches.name,
         "save_path": patches.save_path,
-        "target_patch_size": patches.target_patch_size_px,
-        "custom_downsample": patches.custom_downsample,
-        "patch_size_level0": patches.patch_size_level0,
+        # of TRIDENT
+        "patch_size_level0": reading.size_level0,
+        "overlap": patches.overlap_px,
+        "level0_width": patches.slide_size[0],
+        "level0_height": patches.slide_size[1],
+        # ours
+        "target_patch_size": reading.target_size_px,
+        "resize_factor": reading.resize_factor,
+        "custom_downsample": reading.custom_downsample,
+        "background": reading.background,
         "made_with": json.dumps(patches.made_with),
         "version": VERSION,
     }
-    return attributes if patches.mpp is None else {**attributes, "mpp": patches.mpp}
+    return attributes if patches.mpp is None else {**attributes, **_resolution_attributes(patches, patches.mpp)}
+
+
+def _resolution_attributes(patches: PatchCoords, mpp_xy: tuple[float, float]) -> dict[str, object]:
+    mpp = sum(mpp_xy) / 2
+    patch_mpp = mpp * patches.reading.size_level0 / patches.reading.target_size_px
+    return {
+        "level0_magnification": magnification_of_mpp(mpp),
+        "target_magnification": magnification_of_mpp(patch_mpp),
+        "mpp": mpp_xy,
+        "mpp_source": patches.mpp_source,
+        "patch_mpp": patch_mpp,
+    }
 
 
 def read_coords(path: Path) -> PatchCoords:
@@ -92,33 +141,61 @@ def read_coords(path: Path) -> PatchCoords:
         raise ItemError(f"no coordinates: {path} is missing", "no_coords")
     try:
         with h5py.File(path, "r") as file:
-            dataset = file["coords"]
-            return _from_attributes(dataset[:], dict(dataset.attrs))
+            dataset = file[COORDS]
+            return _from_attributes(dataset[:], {**file.attrs, **dataset.attrs}, has_images=IMAGES in file)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ItemError(f"{path} is no complete file of coordinates ({error}); make it again", STATUS_BAD) from error
 
 
-def _from_attributes(coords: np.ndarray, attributes: dict) -> PatchCoords:
+def read_images(path: Path, start: int, stop: int) -> np.ndarray:
+    """Read the images of the patches from number ``start`` to before ``stop``; uint8 RGB (N, S, S, 3).
+
+    Raises:
+        ItemError: they are not to be had (``bad_coords``).
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return file[IMAGES][start:stop]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ItemError(f"{path}: no images of the patches to read ({error}); make it again", STATUS_BAD) from error
+
+
+def _from_attributes(coords: np.ndarray, attributes: dict, *, has_images: bool) -> PatchCoords:
     if coords.ndim != 2 or coords.shape[1] != 2:
         raise ValueError(f"coords has shape {coords.shape}, not (N, 2)")
     downsample_x, downsample_y = np.broadcast_to(attributes.get("downsample", 1.0), 2)
-    patch_size_px = int(attributes["patch_size"])
     mpp = attributes.get("mpp")
     return PatchCoords(
         coords=coords.astype(np.int64),
-        patch_size_px=patch_size_px,
-        patch_level=int(attributes["patch_level"]),
+        reading=_reading(attributes, float(downsample_x)),
         downsample_xy=(float(downsample_x), float(downsample_y)),
         level_size=_pair(attributes.get("level_dim", (0, 0))),
+        slide_size=_pair([attributes.get("level0_width", 0), attributes.get("level0_height", 0)]),
         name=str(attributes.get("name", "")),
         save_path=str(attributes.get("save_path", "")),
-        custom_downsample=int(attributes.get("custom_downsample", 1)),
-        patch_size_level0=int(attributes.get("patch_size_level0", round(patch_size_px * float(downsample_x)))),
+        overlap_px=int(attributes.get("overlap", 0)),
         mpp=None if mpp is None else (float(mpp[0]), float(mpp[1])),
+        mpp_source=str(attributes.get("mpp_source", "")),
         made_with=json.loads(attributes.get("made_with", "{}")),
+        has_images=has_images,
     )
 
 
-def _pair(values: np.ndarray) -> tuple[int, int]:
+def _reading(attributes: dict, downsample_x: float) -> PatchReading:
+    """Tell how a patch is read: ``patch_size`` counts pixels of ``patch_level``, in TRIDENT's files resized ones."""
+    patch_size_px = int(attributes["patch_size"])
+    if "patch_level" not in attributes:
+        return PatchReading(None, 0, patch_size_px, int(attributes["patch_size_level0"]))
+    target = attributes.get("target_patch_size", patch_size_px // int(attributes.get("custom_downsample", 1)))
+    return PatchReading(
+        level=int(attributes["patch_level"]),
+        read_size_px=patch_size_px,
+        target_size_px=int(target),
+        size_level0=int(attributes.get("patch_size_level0", round(patch_size_px * downsample_x))),
+        background=str(attributes.get("background", "black")),
+    )
+
+
+def _pair(values: np.ndarray | list) -> tuple[int, int]:
     first, second = (int(v) for v in values)
     return first, second

@@ -4,34 +4,39 @@ import cv2
 import numpy as np
 
 from wsi_core.contours import Contour
-from wsi_core.slide import Slide
+from wsi_core.overview import Overview
 
 TISSUE_RGB = (0, 255, 0)
 HOLE_RGB = (0, 0, 255)
 NUMBER_RGB = (255, 0, 0)
+REGION_RGB = (255, 140, 0)
 NUMBER_HEIGHT_PX = 21  # of OpenCV's simplex font at scale 1
 
 
-def draw_mask(slide: Slide, contours: list[Contour], level: int, line_thickness_level0: int) -> np.ndarray:
-    """Draw tissue (green), holes (blue) and the contours' numbers on the slide.
+def draw_mask(
+    overview: Overview, contours: list[Contour], line_thickness_level0: int, regions: list[Contour] | None = None
+) -> np.ndarray:
+    """Draw tissue (green), holes (blue), regions of interest (orange) and the contours' numbers on the slide.
 
     Args:
-        slide: the slide to draw on.
+        overview: the picture of the slide to draw on.
         contours: in level-0 pixels.
-        level: the level to draw at.
-        line_thickness_level0: width of the lines in level-0 pixels, scaled to the level.
+        line_thickness_level0: width of the lines in level-0 pixels, scaled to the picture.
+        regions: the regions, likewise.
 
     Returns:
         uint8 RGB (H, W, 3).
     """
-    image = slide.read_level(level).copy()
-    downsample_x, downsample_y = slide.level_downsamples[level]
+    image = overview.image.copy()
+    downsample_x, downsample_y = overview.downsample_xy
     scale = (1 / downsample_x, 1 / downsample_y)
     line_px = max(1, int(line_thickness_level0 / np.sqrt(downsample_x * downsample_y)))
     drawn = [contour.scaled(scale) for contour in contours]
     for contour in drawn:
         cv2.drawContours(image, [contour.outline], -1, TISSUE_RGB, line_px, cv2.LINE_8)
         cv2.drawContours(image, contour.holes, -1, HOLE_RGB, line_px, cv2.LINE_8)
+    for region in regions or []:
+        cv2.drawContours(image, [region.scaled(scale).outline], -1, REGION_RGB, line_px, cv2.LINE_8)
     for contour in drawn:
         _draw_number(image, contour)
     return image
@@ -51,23 +56,22 @@ def _draw_number(image: np.ndarray, contour: Contour) -> None:
         cv2.putText(image, text, corner, cv2.FONT_HERSHEY_SIMPLEX, font_scale, color, thickness + extra, cv2.LINE_AA)
 
 
-def draw_stitch(slide: Slide, coords: np.ndarray, patch_size_level0: tuple[int, int], level: int) -> np.ndarray:
+def draw_stitch(overview: Overview, coords: np.ndarray, patch_size_level0: int) -> np.ndarray:
     """Show only the kept patches, on black.
 
     Args:
-        slide: the slide.
+        overview: the picture of the slide to show them in.
         coords: (N, 2) level-0 corners.
-        patch_size_level0: width and height of a patch in level-0 pixels.
-        level: the level to draw at.
+        patch_size_level0: side of a patch in level-0 pixels.
 
     Returns:
         uint8 RGB (H, W, 3).
     """
-    image = slide.read_level(level)
-    downsample = np.asarray(slide.level_downsamples[level])
+    image = overview.image
+    downsample = np.asarray(overview.downsample_xy)
     starts = np.rint(coords / downsample).astype(int)
-    ends = np.rint((coords + np.asarray(patch_size_level0)) / downsample).astype(int)
-    kept = np.zeros(image.shape[:2], bool)
-    for (x0, y0), (x1, y1) in zip(starts, ends, strict=True):
-        kept[y0:y1, x0:x1] = True
-    return np.where(kept[..., None], image, 0).astype(np.uint8)
+    ends = np.rint((coords + patch_size_level0) / downsample).astype(int)
+    kept = np.zeros(image.shape[:2], np.uint8)
+    for (x0, y0), (x1, y1) in zip(starts.tolist(), ends.tolist(), strict=True):
+        kept[y0:y1, x0:x1] = 255
+    return cv2.bitwise_and(image, image, mask=kept)

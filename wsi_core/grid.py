@@ -1,18 +1,22 @@
 """The grid of patches over tissue: contours in, level-0 coordinates out. Knows no files.
 
-Each contour has a grid of its own that starts at the corner of its bounding box, so patches of neighbouring
-contours may overlap; coordinates published with the original depend on it.
+By default each contour has a grid of its own that starts at the corner of its bounding box, so patches of neighbouring
+contours may overlap; coordinates published with the original depend on it. A grid from the slide's corner has no overlaps.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from wsi_core.contour_tests import DEFAULT_CENTER_SHIFT, center_in_hole, inside_contour
+from wsi_core.contour_tests import DEFAULT_CENTER_SHIFT, patches_in_contour
 from wsi_core.contours import Contour
+from wsi_core.pyramid import snapped
 
-SNAP_TOLERANCE = 0.01  # a downsample this close to a whole number, relatively, is taken as that number
+Origin = Literal["contour", "slide"]
+BLOCK_PATCHES = 1 << 20  # candidates looked at together, so that memory grows with the patches kept alone
 
 
 @dataclass(frozen=True)
@@ -30,77 +34,106 @@ class Region:
 
 @dataclass(frozen=True)
 class Grid:
-    """How patches are laid over tissue.
+    """How patches are laid over tissue; lengths are pairs (x, y) in level-0 pixels.
 
     Attributes:
-        patch_size_px: side of the square read at the patch level, in pixels of that level.
-        step_size_px: distance of neighbouring patches, in pixels of that level.
-        downsample_xy: level-0 pixels per pixel of that level, along x and y.
+        patch_size_level0: width and height of a patch.
+        step_level0: distance of neighbouring patches; may be fractional, positions are rounded.
         slide_size_level0: width and height of the slide.
         contour_fn: which patches belong to a contour, see ``contour_tests``.
         use_padding: whether the last patch may hang over the slide's edge.
         center_shift: distance of the four tested points, see ``contour_tests``.
-        region: restrict the grid to a rectangle; the grid then starts at its corner.
+        region: restrict the grid to a rectangle; the grid of a contour then starts at its corner.
+        origin: where the grid starts: at each ``contour``, or at the corner of the ``slide``.
     """
 
-    patch_size_px: int
-    step_size_px: int
-    downsample_xy: tuple[float, float]
+    patch_size_level0: tuple[int, int]
+    step_level0: tuple[float, float]
     slide_size_level0: tuple[int, int]
     contour_fn: str = "four_pt"
     use_padding: bool = True
     center_shift: float = DEFAULT_CENTER_SHIFT
     region: Region | None = None
+    origin: Origin = "contour"
 
-    @property
-    def patch_size_level0(self) -> tuple[int, int]:
-        """Width and height of a patch in level-0 pixels."""
-        x, y = (round(self.patch_size_px * snapped(d)) for d in self.downsample_xy)
-        return x, y
+    @classmethod
+    def at_level(
+        cls,
+        patch_size_px: int,
+        step_size_px: int,
+        downsample_xy: tuple[float, float],
+        slide_size_level0: tuple[int, int],
+    ) -> "Grid":
+        """Return the grid whose patch and step are so many pixels of a level with these downsamples."""
+        scale_x, scale_y = (snapped(d) for d in downsample_xy)
+        return cls(
+            (round(patch_size_px * scale_x), round(patch_size_px * scale_y)),
+            (step_size_px * scale_x, step_size_px * scale_y),
+            slide_size_level0,
+        )
 
 
-def snapped(downsample: float) -> float:
-    """Return the nearest whole number where ``downsample`` is within 1 % of it, else ``downsample`` itself.
-
-    Pyramids are made by rounding sizes up or down, so 2.0005 and 3.9994 mean 2 and 4.
-    """
-    nearest = round(downsample)
-    return float(nearest) if nearest and abs(downsample - nearest) <= SNAP_TOLERANCE * nearest else downsample
-
-
-def patch_coords(contours: list[Contour], grid: Grid) -> np.ndarray:
+def patch_coords(contours: list[Contour], grid: Grid, within: list[Contour] | None = None) -> np.ndarray:
     """Lay the grid over every contour.
 
+    Args:
+        contours: the tissue.
+        grid: the grid.
+        within: regions; patches that belong to none of them, by the rule for tissue, are left out. None: everywhere.
+
     Returns:
-        int64 (N, 2): level-0 (x, y) of the patches' top-left corners, contour by contour, x outer and y inner.
+        int64 (N, 2): level-0 (x, y) of the patches' top-left corners, contour by contour, x outer and y inner. Of a
+        grid from the slide's corner each patch is there once, x outer and y inner over the whole slide.
     """
-    parts = [_contour_coords(contour, grid) for contour in contours]
-    return np.concatenate([np.empty((0, 2), np.int64), *parts])
+    parts = [part for contour in contours for part in _contour_coords(contour, grid, within)]
+    coords = np.concatenate([np.empty((0, 2), np.int64), *parts])
+    return coords if grid.origin == "contour" else _each_once(coords)
 
 
-def _contour_coords(contour: Contour, grid: Grid) -> np.ndarray:
-    corners = _candidates(contour.outline, grid)
-    patch_px = grid.patch_size_level0[0]
-    corners = corners[inside_contour(corners, contour.outline, grid.contour_fn, patch_px, grid.center_shift)]
-    return corners[~center_in_hole(corners, contour.holes, patch_px)]
-
-
-def _candidates(outline: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return the corners (N, 2) of the grid over the outline's bounding box."""
-    box = cv2.boundingRect(outline)
+def _contour_coords(contour: Contour, grid: Grid, within: list[Contour] | None) -> Iterator[np.ndarray]:
+    """Yield the patches of a contour, some columns at a time."""
+    box = cv2.boundingRect(contour.outline)
     xs, ys = (_positions(axis, box[axis], box[axis + 2], grid) for axis in (0, 1))
-    return np.stack(np.meshgrid(xs, ys, indexing="ij"), axis=-1).reshape(-1, 2)
+    columns = max(1, BLOCK_PATCHES // max(1, len(ys)))
+    for first in range(0, len(xs), columns):
+        block = xs[first : first + columns]
+        kept = _belong(contour, block, ys, grid)
+        if within is not None:
+            in_region = [_belong(region, block, ys, grid) for region in within]
+            kept &= np.logical_or.reduce([np.zeros_like(kept), *in_region])
+        column, row = np.nonzero(kept)
+        yield np.stack([block[column], ys[row]], axis=1)
+
+
+def _belong(contour: Contour, xs: np.ndarray, ys: np.ndarray, grid: Grid) -> np.ndarray:
+    return patches_in_contour(contour, xs, ys, grid.contour_fn, grid.patch_size_level0[0], grid.center_shift)
 
 
 def _positions(axis: int, start: int, length: int, grid: Grid) -> np.ndarray:
-    """Return the grid's positions along one axis (0: x, 1: y) over ``length`` pixels from ``start``."""
+    """Return the grid's positions along one axis (0: x, 1: y) for an outline of ``length`` pixels from ``start``."""
     stop = start + length
     if not grid.use_padding:
         stop = min(stop, grid.slide_size_level0[axis] - grid.patch_size_level0[axis] + 1)
     if grid.region is not None:
         start = max(start, grid.region.top_left[axis])
         stop = min(stop, grid.region.bottom_right[axis])
-    step = grid.step_size_px * snapped(grid.downsample_xy[axis])
+    step = grid.step_level0[axis]
+    if grid.origin == "slide":
+        return _multiples(step, start - grid.patch_size_level0[axis], stop)
     count = max(0, int(np.ceil((stop - start) / step)))
     positions = start + np.rint(np.arange(count) * step).astype(np.int64)
     return positions[positions < stop]  # the last one may have been rounded up to the end
+
+
+def _multiples(step: float, start: int, stop: int) -> np.ndarray:
+    """Return the multiples of ``step`` from 0, rounded, that lie from ``start`` to before ``stop``."""
+    numbers = np.arange(max(0, int(start // step)), max(0, int(np.ceil(stop / step))) + 1)
+    positions = np.rint(numbers * step).astype(np.int64)
+    return positions[(positions >= start) & (positions < stop)]
+
+
+def _each_once(coords: np.ndarray) -> np.ndarray:
+    """Return the distinct corners (N, 2), x outer and y inner."""
+    rows = int(coords[:, 1].max(initial=0)) + 1
+    keys = np.unique(coords[:, 0] * rows + coords[:, 1])
+    return np.stack(np.divmod(keys, rows), axis=1)

@@ -14,8 +14,8 @@ from utils.errors import ItemError, UsageError
 from utils.names import distinct_slide_ids
 from utils.tables import is_on, read_text_table, write_table
 from wsi_core.grid import Region
-from wsi_core.params import SlideParams, parse_params
-from wsi_core.slide_folder import list_slides
+from wsi_core.params import SlideParams, SlideResolution, parse_params, parse_resolution
+from wsi_core.slide_folder import SlideFolder
 
 UNLABELLED = "Unspecified"
 REGION_COLUMNS = ("x1", "y1", "x2", "y2")
@@ -41,6 +41,11 @@ class HeatmapRow:
     def params(self, defaults: SlideParams) -> SlideParams:
         """Return the parameters of segmentation; absent or empty cells take ``defaults``."""
         return parse_params(self.cells, defaults, where=f"heatmap process list, slide {self.name}")
+
+    @property
+    def resolution(self) -> SlideResolution:
+        """What the row says about the resolution of the slide."""
+        return parse_resolution(self.cells, where=f"heatmap process list, slide {self.name}")
 
     def region(self, slide_size_level0: tuple[int, int]) -> Region:
         """Return the region of interest.
@@ -77,12 +82,12 @@ def read_rows(path: Path) -> list[HeatmapRow]:
     return chosen
 
 
-def rows_of_folder(folder: Path, slide_ext: str) -> list[HeatmapRow]:
+def rows_of_folder(folder: SlideFolder, slide_ext: str) -> list[HeatmapRow]:
     """Return a row for every slide of a folder that has the extension."""
-    names = [name for name in list_slides(folder) if name.lower().endswith(slide_ext.lower())]
+    names = [name for name in folder.names if name.lower().endswith(slide_ext.lower())]
     if not names:
-        raise UsageError(f"no {slide_ext} slides in {folder}; set data_arguments.slide_ext")
-    distinct_slide_ids(names, where=str(folder))
+        raise UsageError(f"no {slide_ext} slides in {folder.folder}; set data_arguments.slide_ext")
+    distinct_slide_ids(names, where=str(folder.folder))
     return [HeatmapRow(name, {"slide_id": name}) for name in names]
 
 

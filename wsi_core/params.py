@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from utils.errors import UsageError
 
@@ -69,6 +69,41 @@ PARAM_NAMES: tuple[str, ...] = tuple(SlideParams.model_fields)
 
 # What a heatmap uses where its configuration names no preset.
 HEATMAP_PARAMS = SlideParams(sthresh=15, mthresh=11, close=2, a_t=50, a_h=8, max_n_holes=10)
+
+
+class SlideResolution(BaseModel):
+    """What a row of the process list may say about the resolution of its slide; what is None, the command decides.
+
+    ``mpp`` is what the slide has, in micrometres per level-0 pixel; ``target_mpp`` or ``patch_level`` what is wanted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mpp: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    patch_level: Annotated[Whole, Field(ge=0)] | None = None
+    target_mpp: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "SlideResolution":
+        if self.patch_level is not None and self.target_mpp is not None:
+            raise ValueError("patch_level and target_mpp exclude one another; empty one of the two cells")
+        return self
+
+
+RESOLUTION_NAMES: tuple[str, ...] = tuple(SlideResolution.model_fields)
+
+
+def parse_resolution(cells: dict[str, str], *, where: str) -> SlideResolution:
+    """Read what the cells of a row say about resolution; columns that are absent or empty say nothing.
+
+    Raises:
+        UsageError: a value is not allowed; names ``where`` it stands, the column and the value.
+    """
+    given = {name: cells[name] for name in RESOLUTION_NAMES if cells.get(name, "").strip()}
+    try:
+        return SlideResolution.model_validate(given)
+    except ValidationError as error:
+        raise UsageError(f"{where}: {_explain(error)}") from error
 
 
 def parse_params(cells: dict[str, str], defaults: SlideParams, *, where: str) -> SlideParams:

@@ -4,19 +4,20 @@ One row a slide. Users edit it by hand: ``process`` 1 or 0, any parameter, ``kee
 Columns of their own are kept.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from utils.names import distinct_slide_ids
 from utils.tables import is_on, read_text_table, write_table
-from wsi_core.params import PARAM_NAMES, SlideParams, parse_params
+from wsi_core.params import PARAM_NAMES, SlideParams, SlideResolution, parse_params, parse_resolution
 
 FILE_NAME = "process_list_autogen.csv"
 TO_BE_PROCESSED = "tbp"
 COLUMNS = ("slide_id", "process", "status", *PARAM_NAMES)
 # What became of a slide; columns of ours, behind those of the original.
-REPORT_COLUMNS = ("n_contours", "n_patches", "reason")
+REPORT_COLUMNS = ("n_contours", "n_patches", "reason", "base_mpp", "read_level", "read_size", "resize_factor", "dropped")
 
 # No tissue or no patches is an answer, not a failure: a later stage does not miss these slides.
 EMPTY_STATUSES = ("no_tissue", "no_patches")
@@ -50,6 +51,7 @@ class ProcessList:
         for row in table.to_dict("records"):
             where = f"process list {path}, slide {row['slide_id']}"
             params.append(parse_params(row, defaults, where=where))
+            parse_resolution(row, where=where)
             is_on(row.get("process", ""), where=f"{where}: process")
         return cls._complete(table, params)
 
@@ -82,7 +84,11 @@ class ProcessList:
         """Return the parameters of a slide."""
         return parse_params(self._table.iloc[self._row_of[name]].to_dict(), SlideParams(), where=f"slide {name}")
 
-    def update(self, name: str, **cells: str) -> None:
+    def resolution(self, name: str) -> SlideResolution:
+        """Return what a slide's row says about resolution."""
+        return parse_resolution(self._table.iloc[self._row_of[name]].to_dict(), where=f"slide {name}")
+
+    def update(self, name: str, cells: Mapping[str, str]) -> None:
         """Set cells of a slide's row."""
         for column, text in cells.items():
             self._table.at[self._row_of[name], column] = text

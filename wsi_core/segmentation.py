@@ -9,32 +9,22 @@ import numpy as np
 
 from utils.errors import ItemError
 from wsi_core.contours import Contour, scaled
+from wsi_core.overview import Overview, Overviews
 from wsi_core.params import SlideParams
 from wsi_core.slide import Slide
 
 AREA_UNIT_PX = 512  # side of the level-0 square in which a_t and a_h count
 SEGMENTATION_DOWNSAMPLE = 64  # the coarsest level up to this downsample is segmented where none is given
-MAX_LEVEL_PIXELS = 1e8
 
 
 def segment_slide(slide: Slide, params: SlideParams, *, downsample: float = SEGMENTATION_DOWNSAMPLE) -> list[Contour]:
-    """Find the tissue of a slide at ``params.seg_level``; ``select`` then applies ``keep_ids`` and ``exclude_ids``.
-
-    Returns:
-        Contours in level-0 pixels, by ascending number.
+    """Find the tissue of a slide at ``params.seg_level``, or, for -1, at the level that ``downsample`` leads to.
 
     Raises:
-        ItemError: the slide lacks that level or cannot be read, or the level is too large (``failed_seg``).
+        ItemError: the slide lacks that level or cannot be read.
     """
     level = resolve_level(slide, params.seg_level, downsample, name="seg_level")
-    width, height = slide.level_dimensions[level]
-    if width * height > MAX_LEVEL_PIXELS:
-        raise ItemError(
-            f"{slide.path.name}: level {level} has {width}x{height} px, more than {MAX_LEVEL_PIXELS:.0g}, and no "
-            "coarser one is there; convert it to a pyramidal TIFF or set seg_level",
-            "failed_seg",
-        )
-    return find_tissue(slide.read_level(level), slide.level_downsamples[level], params)
+    return find_tissue(Overviews(slide).at(level), params)
 
 
 def resolve_level(slide: Slide, level: int, downsample: float, *, name: str) -> int:
@@ -42,18 +32,18 @@ def resolve_level(slide: Slide, level: int, downsample: float, *, name: str) -> 
     return slide.best_level(downsample) if level < 0 else slide.check_level(level, name=name)
 
 
-def find_tissue(image: np.ndarray, downsample_xy: tuple[float, float], params: SlideParams) -> list[Contour]:
-    """Find tissue in the image of one level.
+def find_tissue(overview: Overview, params: SlideParams) -> list[Contour]:
+    """Find tissue in a picture of the whole slide; ``select`` then applies ``keep_ids`` and ``exclude_ids``.
 
     Args:
-        image: uint8 RGB (H, W, 3).
-        downsample_xy: level-0 pixels per image pixel.
+        overview: the picture.
         params: thresholds, and areas below which tissue and holes are dropped.
 
     Returns:
         Contours in level-0 pixels, numbered in the order in which they are found.
     """
-    mask = saturation_mask(image, params)
+    downsample_xy = overview.downsample_xy
+    mask = saturation_mask(overview.image, params)
     outlines, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if hierarchy is None:
         return []

@@ -1,37 +1,62 @@
-"""Whole-slide images: levels, physical resolution, reading. The only module that knows OpenSlide.
+"""Whole-slide images: levels, properties, reading, whatever library reads the file.
 
 Positions and sizes are (x, y) and (width, height). A position is in pixels of level 0, the finest level,
 unless its name says otherwise.
 """
 
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
-import openslide
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from utils.errors import ItemError
+from wsi_core.readers.image_reader import ImageReader
+from wsi_core.readers.openslide_reader import OpenSlideReader, format_of
+from wsi_core.readers.reader import NotThisReaderError, ReadError, SlideReader
+from wsi_core.readers.tiffslide_reader import TiffSlideReader
 
 STATUS_UNREADABLE = "failed_open"
+
+ReaderName = Literal["openslide", "tiffslide"]
+Background = Literal["black", "white"]
+DEFAULT_READER: ReaderName = "openslide"
+DEFAULT_MAX_MEMORY_GB = 8.0
 
 
 class Slide:
     """A slide file open for reading.
 
-    Where OpenSlide does not know the format, a plain image (jpg, png, ...) is read as a slide with one level.
+    Where the format is none of whole slides, a plain image (jpg, png, ...) is read as a slide with one level.
     Use it as a context manager. It is opened again, not copied, in another process.
+
+    Args:
+        path: the file.
+        reader: the library that reads whole slides.
+        max_memory_gb: what a plain image may take when it is decoded, in GiB.
+        background: what is shown outside the slide and where it is transparent.
 
     Raises:
         ItemError: the file is missing or no slide (status ``failed_open``).
+        UsageError: the reader is not installed.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        reader: ReaderName = DEFAULT_READER,
+        max_memory_gb: float = DEFAULT_MAX_MEMORY_GB,
+        background: Background = "black",
+    ) -> None:
         self.path = Path(path)
-        self._handle = _open(self.path)
-        self._level_image: tuple[int, np.ndarray] | None = None
-        self.level_dimensions: tuple[tuple[int, int], ...] = tuple(self._handle.level_dimensions)
+        self._options = {"reader": reader, "max_memory_gb": max_memory_gb, "background": background}
+        self._background = background
+        self._reader = _open(self.path, reader, max_memory_gb)
+        self.format = self._reader.format
+        self.level_dimensions = self._reader.level_dimensions
 
     def __enter__(self) -> "Slide":
         return self
@@ -41,12 +66,20 @@ class Slide:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type["Slide"], tuple[Path]]:
-        return Slide, (self.path,)
+    def __getstate__(self) -> dict[str, object]:
+        return {"path": self.path, **self._options}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # opened again
 
     def close(self) -> None:
         """Release the file."""
-        self._handle.close()
+        self._reader.close()
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """What the file says of itself, under OpenSlide's names."""
+        return self._reader.properties
 
     @property
     def size_level0(self) -> tuple[int, int]:
@@ -59,23 +92,14 @@ class Slide:
         width0, height0 = self.size_level0
         return tuple((width0 / width, height0 / height) for width, height in self.level_dimensions)
 
-    @property
-    def mpp(self) -> tuple[float, float] | None:
-        """Micrometres per level-0 pixel along x and y, or None where the file does not say."""
-        try:
-            mpp_x = float(self._handle.properties[openslide.PROPERTY_NAME_MPP_X])
-            mpp_y = float(self._handle.properties[openslide.PROPERTY_NAME_MPP_Y])
-        except (KeyError, ValueError):
-            return None
-        return (mpp_x, mpp_y) if mpp_x > 0 and mpp_y > 0 else None
-
     def best_level(self, downsample: float) -> int:
         """Return the coarsest level whose downsample, the mean of both axes, is at most ``downsample``."""
-        return self._handle.get_best_level_for_downsample(downsample)
+        coarser = (level for level, d in enumerate(self._reader.level_downsamples) if d > downsample)
+        return max(0, next(coarser, len(self.level_dimensions)) - 1)
 
-    def row_level0(self, level: int, row: int) -> int:
-        """Return the level-0 y at which a row of a level is read: OpenSlide divides by the mean of both downsamples."""
-        return round(row * self._handle.level_downsamples[level])
+    def offset_level0(self, level: int, offset_px: int) -> int:
+        """Return the level-0 x or y at which a column or row of a level is read: readers divide by the mean downsample."""
+        return round(offset_px * self._reader.level_downsamples[level])
 
     def check_level(self, level: int, *, name: str) -> int:
         """Return ``level`` if the slide has it, else raise an ItemError that lists the levels."""
@@ -85,7 +109,7 @@ class Slide:
         raise ItemError(f"{self.path.name} has no level {level} for {name}; its levels are {known}", STATUS_UNREADABLE)
 
     def read(self, location_level0: tuple[int, int], level: int, size_px: tuple[int, int]) -> np.ndarray:
-        """Read a region as RGB, black outside the slide and where it is transparent.
+        """Read a region as RGB, on the background where it is outside the slide or transparent.
 
         Args:
             location_level0: (x, y) of the top-left corner, in level-0 pixels.
@@ -100,35 +124,28 @@ class Slide:
         """
         x, y = (int(v) for v in location_level0)
         try:
-            region = self._handle.read_region((x, y), level, size_px)
-            return np.asarray(region.convert("RGB"))
-        except (openslide.OpenSlideError, OSError, ValueError, Image.DecompressionBombError) as error:
+            region = self._reader.read_region((x, y), level, size_px)
+        except ReadError as error:
             raise ItemError(
                 f"{self.path.name}: cannot read {size_px[0]}x{size_px[1]} px at x={x} y={y}, level {level}: {error}",
                 STATUS_UNREADABLE,
             ) from error
-
-    def read_level(self, level: int) -> np.ndarray:
-        """Read a whole level as RGB uint8 (height, width, 3), not to be written to.
-
-        The last one is kept: segmentation, mask and stitch mostly look at the same.
-        """
-        if self._level_image is None or self._level_image[0] != level:
-            self._level_image = None  # gone before the next one is read
-            self._level_image = level, self.read((0, 0), level, self.level_dimensions[level])
-        image = self._level_image[1].view()
-        image.flags.writeable = False
-        return image
+        if self._background == "white" and region.mode == "RGBA":
+            region = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region)
+        return np.asarray(region.convert("RGB"))
 
 
-def _open(path: Path) -> openslide.AbstractSlide:
+def _open(path: Path, reader: ReaderName, max_memory_gb: float) -> SlideReader:
     if not path.is_file():
         raise ItemError(f"{path}: no such file", STATUS_UNREADABLE)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about a damaged file before it refuses it
-            return openslide.open_slide(path)
-    except UnidentifiedImageError as error:
-        raise ItemError(f"{path.name} is no slide or image that can be read", STATUS_UNREADABLE) from error
-    except (openslide.OpenSlideError, OSError, Image.DecompressionBombError) as error:
+        if reader == "tiffslide" and format_of(path) is not None:
+            return TiffSlideReader(path)
+        try:
+            return OpenSlideReader(path)
+        except NotThisReaderError:
+            return ImageReader(path, max_memory_gb)
+    except NotThisReaderError as error:
+        raise ItemError(str(error), STATUS_UNREADABLE) from error
+    except ReadError as error:
         raise ItemError(f"{path.name} cannot be opened: {error}", STATUS_UNREADABLE) from error

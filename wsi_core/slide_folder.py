@@ -1,46 +1,154 @@
 """Which files of a folder are slides, and which file belongs to a slide id."""
 
+import configparser
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from utils.errors import ItemError, UsageError
-from utils.names import slide_id_of
+from utils.names import SLIDE_EXTENSIONS, slide_id_of
+from wsi_core.readers.image_reader import is_image
+from wsi_core.readers.openslide_reader import OpenSlideReader, format_of
+from wsi_core.readers.reader import ReadError
+
+logger = logging.getLogger(__name__)
+
+SHOWN_NAMES = 5
+DICOM_SERIES = "dicom.SeriesInstanceUID"
 
 
-def list_slides(folder: Path) -> list[str]:
-    """Return the file names in ``folder``, sorted, without hidden files and folders.
-
-    Every file counts, whatever its ending, and every link, wherever it leads: what cannot be opened is reported, not
-    passed over.
-
-    Raises:
-        UsageError: there is no file.
-    """
-    names = sorted(p.name for p in folder.iterdir() if not p.is_dir() and not p.name.startswith("."))
-    if not names:
-        raise UsageError(f"no slides in {folder}")
-    return names
-
-
-def find_slide(folder: Path, name: str, slide_ext: str = "") -> Path:
-    """Return the file of a slide that is named with or without its extension.
+class SlideFolder:
+    """A folder of slides.
 
     Args:
         folder: where the slides lie.
-        name: file name or slide id.
-        slide_ext: the extension to prefer, such as ``.svs``.
-
-    Raises:
-        ItemError: there is no such file (status ``no_slide``).
+        recursive: whether slides in folders below it are listed too; they are found by name in any case.
     """
-    slide_id = slide_id_of(name)
-    for candidate in (folder / name, folder / f"{slide_id}{slide_ext}"):
-        if candidate.is_file():
-            return candidate
-    matches = sorted(p for p in folder.glob(f"{_escaped(slide_id)}.*") if slide_id_of(p.name) == slide_id)
-    if matches:
-        return matches[0]
-    raise ItemError(f"no slide file for {name!r} in {folder} (extension {slide_ext or 'any'})", "no_slide")
+
+    def __init__(self, folder: Path, *, recursive: bool = False) -> None:
+        self.folder = folder
+        self.recursive = recursive
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The file names of all slides, sorted, each once.
+
+        A file counts as a slide by its ending, also where it is damaged or a link that leads nowhere, so that it is
+        reported; with any other ending by its content.
+
+        Raises:
+            UsageError: there is none.
+        """
+        paths = self._tree if self.recursive else self._top
+        slides, others = [], []
+        for path in _without_companions(paths):
+            known = slide_id_of(path.name) != path.name
+            (slides if known or _is_slide_by_content(path) else others).append(path)
+        if others:
+            shown = ", ".join(path.name for path in others[:SHOWN_NAMES])
+            logger.info("%d files in %s are no slides and passed over: %s", len(others), self.folder, shown)
+        if not slides:
+            raise UsageError(f"no slides in {self.folder}" + ("" if self.recursive else "; --recursive looks below it"))
+        return sorted({path.name for path in _one_of_each_series(slides)})
+
+    def find(self, name: str, slide_ext: str = "") -> Path:
+        """Return the file of a slide that is named with or without its extension.
+
+        Args:
+            name: file name or slide id.
+            slide_ext: the extension to prefer, such as ``.svs``.
+
+        Raises:
+            ItemError: there is no such file, or there are several below the folder (status ``no_slide``).
+        """
+        slide_id = slide_id_of(name)
+        wanted = (name, f"{slide_id}{slide_ext}")
+        for candidate in wanted:
+            if (self.folder / candidate).is_file():
+                return self.folder / candidate
+        for index in (self._top_by_id, self._tree_by_id):
+            matches = index.get(slide_id, [])
+            exact = [path for candidate in wanted for path in matches if path.name == candidate] or matches[:1]
+            same = [path for path in exact if path.name == exact[0].name]
+            if len(same) > 1:
+                places = ", ".join(str(path.relative_to(self.folder)) for path in same)
+                raise ItemError(f"{name} is there {len(same)} times: {places}; rename or remove one", "no_slide")
+            if same:
+                return same[0]
+        raise ItemError(f"no slide file for {name!r} in {self.folder} (extension {slide_ext or 'any'})", "no_slide")
+
+    @cached_property
+    def _top(self) -> list[Path]:
+        return [path for path in sorted(self.folder.iterdir()) if not path.name.startswith(".") and not path.is_dir()]
+
+    @cached_property
+    def _tree(self) -> list[Path]:
+        return sorted(_files_below(self.folder))
+
+    @cached_property
+    def _top_by_id(self) -> dict[str, list[Path]]:
+        return _by_id(self._top)
+
+    @cached_property
+    def _tree_by_id(self) -> dict[str, list[Path]]:
+        return _by_id(self._tree)
 
 
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield all files of a tree, without what is hidden and without the data folders of MIRAX slides."""
+    for root, folders, names in os.walk(folder):
+        mirax = {Path(name).stem for name in names if name.lower().endswith(".mrxs")}
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in mirax]
+        yield from (Path(root) / name for name in names if not name.startswith("."))
+
+
+def _by_id(paths: list[Path]) -> dict[str, list[Path]]:
+    index = defaultdict(list)
+    for path in paths:
+        index[slide_id_of(path.name)].append(path)
+    return dict(index)
+
+
+def _is_slide_by_content(path: Path) -> bool:
+    return path.is_file() and (format_of(path) is not None or is_image(path))
+
+
+def _without_companions(paths: list[Path]) -> list[Path]:
+    """Leave out the images that Hamamatsu's .vms and .vmu slides are made of: these files name them."""
+    parts = {part for path in paths if path.suffix.lower() in {".vms", ".vmu"} for part in _parts_of(path)}
+    return [path for path in paths if path not in parts]
+
+
+def _parts_of(path: Path) -> set[Path]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8", errors="replace"))
+    except (OSError, configparser.Error):
+        return set()
+    values = {value for section in parser.sections() for value in parser[section].values() if value}
+    return {path.parent / value for value in values if Path(value).name == value}
+
+
+def _one_of_each_series(paths: list[Path]) -> list[Path]:
+    """Keep the first file of each DICOM slide, which has a file for each level, and all other slides."""
+    kept, seen = [], set()
+    for path in paths:
+        series = _dicom_series(path)
+        if series is None or (path.parent, series) not in seen:
+            kept.append(path)
+        seen.add((path.parent, series))
+    return kept
+
+
+def _dicom_series(path: Path) -> str | None:
+    if path.suffix.lower() != ".dcm" and (path.suffix.lower() in SLIDE_EXTENSIONS or format_of(path) != "dicom"):
+        return None
+    try:
+        reader = OpenSlideReader(path)
+    except ReadError:
+        return None
+    reader.close()
+    return reader.properties.get(DICOM_SERIES)

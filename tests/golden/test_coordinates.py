@@ -1,6 +1,7 @@
 """Patch coordinates and segmentation equal those of the original, element by element."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import h5py
@@ -20,14 +21,9 @@ def test_coordinates_are_equal(shared):
             name, segmentation, size, step, level, contour_fn, padding = key.split("|")
             with Slide(slide_path(shared, name)) as slide:
                 contours = segment_slide(slide, SEGMENTATIONS[segmentation])
-                grid = Grid(
-                    int(size),
-                    int(step),
-                    slide.level_downsamples[int(level)],
-                    slide.size_level0,
-                    contour_fn,
-                    padding == "True",
-                )
+                downsample_xy = slide.level_downsamples[int(level)]
+                laid = Grid.at_level(int(size), int(step), downsample_xy, slide.size_level0)
+                grid = replace(laid, contour_fn=contour_fn, use_padding=padding == "True")
             np.testing.assert_array_equal(patch_coords(contours, grid), golden[key], err_msg=key)
 
 
@@ -53,7 +49,7 @@ def test_grid_of_the_published_heatmap_is_equal(shared, file, step_px, center_sh
         Contour(np.array(outline, np.int32), [np.array(hole, np.int32) for hole in holes])
         for outline, holes in zip(outlines["tissue"], outlines["holes"], strict=True)
     ]
-    grid = Grid(256, step_px, (1, 1), (100_000, 100_000), "four_pt_hard", center_shift=center_shift)
+    grid = Grid((256, 256), (step_px, step_px), (100_000, 100_000), "four_pt_hard", center_shift=center_shift)
     coords = patch_coords(contours, grid)
     assert len(coords) == n_patches
     with h5py.File(shared / "clam_demo" / file) as published:

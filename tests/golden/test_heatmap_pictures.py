@@ -26,7 +26,7 @@ def test_overlay_is_within_2_of_255(shared, case):
     name, level, style = CASES[case]
     with Slide(slide_path(shared, name)) as slide:
         contours = segment_slide(slide, SEGMENTATIONS["biopsy"])
-        coords = patch_coords(contours, Grid(256, 256, (1, 1), slide.size_level0))
+        coords = patch_coords(contours, Grid((256, 256), (256, 256), slide.size_level0))
         scores = np.sin(coords[:, 0] / 700) + np.cos(coords[:, 1] / 500)
         picture = draw_heatmap(slide, contours, coords, to_percentiles(scores) / 100, 256, level, style)
     golden = np.asarray(Image.open(shared / "goldens" / f"heatmap_{case}_quarter.png").convert("RGB"), float)

@@ -1,47 +1,29 @@
-import cv2
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wsi_core.contour_tests import center_in_hole, inside_contour
 from wsi_core.contours import Contour
-from wsi_core.grid import Grid, Region, patch_coords, snapped
+from wsi_core.grid import BLOCK_PATCHES, Grid, Region, patch_coords
+from wsi_core.pyramid import snapped
 
 SQUARE = Contour(np.array([[0, 0], [4000, 0], [4000, 4000], [0, 4000]], np.int32))
+PATCHES_OF_256 = Grid((256, 256), (256, 256), (4000, 4000))
+
+
+def box(x0, y0, x1, y1, holes=()):
+    return Contour(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.int32), [box(*hole).outline for hole in holes])
 
 
 def grid(**changes):
-    settings_ = {"patch_size_px": 256, "step_size_px": 256, "downsample_xy": (1, 1), "slide_size_level0": (4000, 4000)}
-    return Grid(**{**settings_, **changes})
+    return replace(PATCHES_OF_256, **changes)
 
 
-@st.composite
-def outlines(draw):
-    """Outlines as segmentation makes them: traced around random pixels, with spikes and touching corners."""
-    pixels = draw(st.lists(st.integers(0, 1), min_size=64, max_size=64))
-    found, _ = cv2.findContours(np.array(pixels, np.uint8).reshape(8, 8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return [outline.reshape(-1, 2) * 6 for outline in found]
-
-
-def by_opencv(outline, x, y):
-    return cv2.pointPolygonTest(outline.astype(np.int32), (float(x), float(y)), False)
-
-
-@settings(deadline=None, max_examples=40)
-@given(outlines(), st.integers(1, 24), st.sampled_from([0.0, 0.375, 0.5, 0.625]))
-def test_contour_tests_agree_with_opencv_point_by_point(found, patch_px, shift_part):
-    corners = np.stack(np.meshgrid(np.arange(-9, 48, 4), np.arange(-9, 48, 5)), -1).reshape(-1, 2)
-    half, shift = patch_px // 2, int(patch_px // 2 * shift_part)
-    four = [(half + a * shift, half + b * shift) for a in (-1, 1) for b in (-1, 1)]
-    points = {"basic": [(0, 0)], "center": [(half, half)], "four_pt": four, "four_pt_hard": four}
-    combine = {"basic": all, "center": all, "four_pt": any, "four_pt_hard": all}
-    for outline in found:
-        for rule, offsets in points.items():
-            expected = [combine[rule](by_opencv(outline, x + a, y + b) >= 0 for a, b in offsets) for x, y in corners]
-            assert inside_contour(corners, outline, rule, patch_px, shift_part).tolist() == expected
-        expected = [by_opencv(outline, x + patch_px / 2, y + patch_px / 2) > 0 for x, y in corners]
-        assert center_in_hole(corners, [outline], patch_px).tolist() == expected
+def at_downsample(downsample, **changes):
+    return replace(Grid.at_level(256, 256, (downsample, downsample), (4000, 4000)), **changes)
 
 
 @pytest.mark.parametrize(("downsample", "expected"), [(3.9994, 4), (2.0005, 2), (1, 1), (4.1, 4.1), (2.5, 2.5)])
@@ -50,12 +32,12 @@ def test_a_downsample_near_a_whole_number_is_that_number(downsample, expected):
 
 
 def test_a_pyramid_rounded_up_steps_by_whole_patches():
-    coords = patch_coords([SQUARE], grid(downsample_xy=(20001 / 5001, 20001 / 5001)))
+    coords = patch_coords([SQUARE], at_downsample(20001 / 5001))
     assert set(np.diff(np.unique(coords[:, 0]))) == {1024}
 
 
 def test_positions_of_a_fractional_downsample_are_rounded_not_drifting():
-    coords = patch_coords([SQUARE], grid(downsample_xy=(2.4, 2.4), contour_fn="basic"))
+    coords = patch_coords([SQUARE], at_downsample(2.4, contour_fn="basic"))
     assert np.unique(coords[:, 0]).tolist() == [round(i * 256 * 2.4) for i in range(7)]
 
 
@@ -65,7 +47,7 @@ def test_without_padding_no_patch_leaves_the_slide():
 
 
 def test_x_is_the_outer_order():
-    coords = patch_coords([SQUARE], grid(patch_size_px=1024, step_size_px=1024))
+    coords = patch_coords([SQUARE], grid(patch_size_level0=(1024, 1024), step_level0=(1024, 1024)))
     assert coords[:4].tolist() == [[0, 0], [0, 1024], [0, 2048], [0, 3072]]
 
 
@@ -86,13 +68,59 @@ def test_no_contours_no_patches():
 @example(downsample=6.5078125, step_px=15, side=500)
 @given(st.floats(1.02, 9.97), st.integers(8, 200), st.integers(500, 4000))
 def test_without_padding_no_patch_hangs_over_the_slide(downsample, step_px, side):
-    laid = grid(
-        patch_size_px=32,
-        step_size_px=step_px,
-        downsample_xy=(downsample, downsample),
-        slide_size_level0=(side, side),
-        contour_fn="basic",
-        use_padding=False,
-    )
+    laid = Grid.at_level(32, step_px, (downsample, downsample), (side, side))
+    laid = replace(laid, contour_fn="basic", use_padding=False)
     coords = patch_coords([SQUARE], laid)
     assert not len(coords) or coords.max() + laid.patch_size_level0[0] <= side
+
+
+def test_one_grid_a_slide_has_no_overlaps_and_each_patch_once():
+    tissue = [box(130, 40, 1500, 900), box(1510, 40, 2600, 1000), box(400, 700, 2000, 1800)]
+    apart = patch_coords(tissue, grid())
+    together = patch_coords(tissue, grid(origin="slide"))
+    assert len(np.unique(together, axis=0)) == len(together)
+    assert (together % 256 == 0).all() and (apart % 256 != 0).any()
+    assert together.tolist() == sorted(together.tolist())
+
+
+def test_one_grid_a_slide_at_a_fractional_step_is_rounded_from_the_corner():
+    coords = patch_coords([box(900, 900, 3000, 3000)], grid(origin="slide", step_level0=(243.7, 243.7)))
+    multiples = {round(i * 243.7) for i in range(20)}
+    assert set(coords.ravel().tolist()) <= multiples
+    assert np.diff(np.unique(coords[:, 0])).min() >= 243
+
+
+def test_one_grid_a_slide_covers_tissue_up_to_its_border():
+    coords = patch_coords([box(300, 300, 800, 800)], grid(origin="slide"))
+    assert np.unique(coords[:, 0]).tolist() == [256, 512]
+
+
+@pytest.mark.parametrize("origin", ["contour", "slide"])
+def test_regions_take_a_subset_in_the_same_order(origin):
+    tissue, laid = [box(10, 20, 1500, 900), box(1600, 30, 2600, 1000)], grid(origin=origin)
+    everywhere = patch_coords(tissue, laid).tolist()
+    region = box(500, 100, 2200, 900, holes=[(700, 200, 1200, 700)])
+    within = patch_coords(tissue, laid, [region, box(0, 0, 300, 300)]).tolist()
+    assert within == [corner for corner in everywhere if corner in within]
+    assert 0 < len(within) < len(everywhere)
+    centers = np.array(within) + 128
+    assert not ((centers > (700, 200)) & (centers < (1200, 700))).all(axis=1).any()
+    assert patch_coords(tissue, laid, []).shape == (0, 2)
+
+
+def test_blocks_of_columns_give_what_the_whole_would(monkeypatch):
+    tissue = [box(0, 0, 4000, 4000, holes=[(1000, 1000, 3000, 3000)])]
+    whole = patch_coords(tissue, grid(step_level0=(33, 33)))
+    monkeypatch.setattr("wsi_core.grid.BLOCK_PATCHES", 500)
+    np.testing.assert_array_equal(patch_coords(tissue, grid(step_level0=(33, 33))), whole)
+
+
+def test_memory_grows_with_the_patches_kept_and_not_with_the_candidates():
+    frame = box(0, 0, 200_000, 200_000, holes=[(300, 300, 199_700, 199_700)])
+    laid = grid(step_level0=(16, 16), slide_size_level0=(200_000, 200_000))  # 156 million candidates
+    tracemalloc.start()
+    coords = patch_coords([frame], laid)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(coords) > 200_000
+    assert peak < 3 * coords.nbytes + 40 * BLOCK_PATCHES

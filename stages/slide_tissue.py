@@ -1,0 +1,70 @@
+"""What is tissue on a slide, and which part of it is looked at: by segmentation, or as a user has drawn it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.slide_job import SlideJob
+from utils.errors import ItemError
+from utils.fingerprint import file_sha256
+from wsi_core.contours import Contour, whole_slide
+from wsi_core.outlines.find import find_outlines, read_outlines
+from wsi_core.overview import Overviews
+from wsi_core.params import SlideParams
+from wsi_core.segmentation import find_tissue, no_tissue_reason
+from wsi_core.slide import Slide
+
+SEGMENTED, WHOLE_SLIDE, OUTLINES = "segmentation", "whole slide", "outlines"
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """The tissue of a slide before ``keep_ids`` and ``exclude_ids``.
+
+    Attributes:
+        contours: in level-0 pixels, by ascending number.
+        regions: the regions that patches must lie in, or None for everywhere.
+        nothing_found: what to say where there are no contours.
+    """
+
+    contours: list[Contour]
+    regions: list[Contour] | None
+    nothing_found: str
+
+
+def find_tissue_of(slide: Slide, overviews: Overviews, job: SlideJob, params: SlideParams) -> Tissue:
+    """Find the tissue of a slide in the way the run asks for.
+
+    Raises:
+        ItemError: the slide or the outlines cannot be read (status ``failed_seg``).
+    """
+    config = job.config
+    regions = _outlines(slide, job, Path(config.roi), flag="--roi") if config.roi else None
+    if config.mask_dir:
+        contours = _outlines(slide, job, Path(config.mask_dir), flag="--mask_dir")
+        return Tissue(contours, regions, "the outlines of --mask_dir are empty")
+    if config.no_seg:
+        return Tissue([whole_slide(slide.size_level0)], regions, "")
+    contours = find_tissue(overviews.at(params.seg_level), params)
+    return Tissue(contours, regions, no_tissue_reason(params, contours))
+
+
+def how_tissue_is_found(job: SlideJob) -> dict[str, str]:
+    """Return texts that change with where tissue and regions come from; the slide is not opened."""
+    config = job.config
+    way = WHOLE_SLIDE if config.no_seg else SEGMENTED
+    return {
+        "tissue": _text_of_outlines(Path(config.mask_dir), job) if config.mask_dir else way,
+        "roi": _text_of_outlines(Path(config.roi), job) if config.roi else "",
+    }
+
+
+def _outlines(slide: Slide, job: SlideJob, folder: Path, *, flag: str) -> list[Contour]:
+    path = find_outlines(folder, job.slide_id)
+    if path is None:
+        raise ItemError(f"{flag} {folder}: no .geojson, .json, .xml, .png or .pkl of {job.slide_id}", "failed_seg")
+    return read_outlines(path, slide.size_level0)
+
+
+def _text_of_outlines(folder: Path, job: SlideJob) -> str:
+    path = find_outlines(folder, job.slide_id)
+    return f"{OUTLINES} {file_sha256(path)[:16]}" if path is not None else OUTLINES

@@ -1,0 +1,81 @@
+"""Independent tasks in worker processes; a task that kills its process costs only itself."""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TypeVar
+
+from utils.logging import set_up_logging
+from utils.processes import worker_context
+
+T = TypeVar("T")
+
+# What workers of patching need; imported once, by the process that they are forked from.
+PRELOAD = ["stages.slide_patching"]
+QUEUED_PER_WORKER = 2
+
+
+class Crash(str):
+    """Says that the process which did a task died."""
+
+
+def in_processes(tasks: Mapping[str, Callable[[], T]], num_workers: int) -> Iterator[tuple[str, T | Crash]]:
+    """Do tasks in worker processes.
+
+    Args:
+        tasks: by id; picklable.
+        num_workers: processes at most.
+
+    Yields:
+        The id and the result of each task, as they become ready; a ``Crash`` where its process died, such as for lack
+        of memory. Tasks that were under way beside such a one are done again, each in a process of its own.
+    """
+    waiting = iter(tasks.items())
+    while True:
+        suspects: dict[str, Callable[[], T]] = {}
+        yield from _until_a_crash(waiting, min(num_workers, len(tasks)), suspects)
+        for item_id, task in suspects.items():
+            yield item_id, _alone(task)
+        if not suspects:
+            return
+
+
+def _until_a_crash(
+    waiting: Iterator[tuple[str, Callable[[], T]]], num_workers: int, suspects: dict[str, Callable[[], T]]
+) -> Iterator[tuple[str, T]]:
+    """Do tasks until all are done or a process dies; then ``suspects`` gets those that were under way."""
+    under_way: dict[Future, tuple[str, Callable[[], T]]] = {}
+    with _pool(num_workers) as pool:
+        try:
+            while True:
+                for item_id, task in islice(waiting, QUEUED_PER_WORKER * num_workers - len(under_way)):
+                    suspects[item_id] = task  # until it is taken: a pool that is broken takes none
+                    under_way[pool.submit(task)] = item_id, suspects.pop(item_id)
+                if not under_way:
+                    return
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield under_way.pop(future)[0], result
+        except BrokenProcessPool:
+            suspects.update(under_way.values())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _alone(task: Callable[[], T]) -> T | Crash:
+    with _pool(1) as pool:
+        try:
+            return pool.submit(task).result()
+        except BrokenProcessPool:
+            return Crash("the process that worked on it died; most likely memory ran out, or a library crashed")
+
+
+def _pool(num_workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(num_workers, mp_context=worker_context(PRELOAD), initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the results
+    set_up_logging()

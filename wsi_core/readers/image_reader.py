@@ -1,0 +1,134 @@
+"""Plain images as slides with one level: png, jpg, bmp, flat tiff. Decoded as a whole, once, when first read."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from wsi_core.readers.reader import NotThisReaderError, ReadError, Size, on_canvas, part_inside
+
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "JPEG2000", "WEBP", "PPM")
+# Pillow's modes that hold 8 bits or less for each channel, and the bytes that it takes for a pixel of them.
+BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "RGB": 4, "RGBA": 4, "RGBX": 4, "CMYK": 4, "YCbCr": 4}
+GIB = 1024**3
+TIFF_X_RESOLUTION, TIFF_Y_RESOLUTION, TIFF_RESOLUTION_UNIT, TIFF_DESCRIPTION = 282, 283, 296, 270
+TIFF_UNITS = {2: "inch", 3: "centimeter"}
+# What Pillow and its decoders raise at damaged files.
+_FAILURES = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError)
+
+
+class ImageReader:
+    """A plain image; see ``SlideReader``.
+
+    Args:
+        path: the file.
+        max_memory_gb: what the decoded image may take, in GiB.
+
+    Raises:
+        NotThisReaderError: it is none of the formats.
+        ReadError: it is damaged, has more than 8 bits a channel, or would take more memory.
+    """
+
+    def __init__(self, path: Path, max_memory_gb: float) -> None:
+        self._image = _open(path)
+        self.format = (self._image.format or "image").lower()
+        self.level_dimensions = (self._image.size,)
+        self.level_downsamples = (1.0,)
+        self.properties = _tiff_properties(self._image)
+        try:
+            self._require_8_bits()
+            self._require_memory(path, max_memory_gb)
+        except ReadError:
+            self.close()
+            raise
+
+    def read_region(self, location_level0: Size, level: int, size_px: Size) -> Image.Image:
+        """Return a region as RGB, or as RGBA where the image is transparent or a part of it is outside."""
+        box = part_inside(location_level0, size_px, self._image.size)
+        if box[2] <= box[0] or box[3] <= box[1]:
+            return Image.new("RGBA", size_px)
+        x, y = location_level0
+        return on_canvas(self._pixels.crop(box), (box[0] - x, box[1] - y), size_px)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._image.close()
+
+    @cached_property
+    def _pixels(self) -> Image.Image:
+        """The decoded image as RGB or RGBA."""
+        try:
+            with _quiet_and_without_limit():
+                self._image.load()
+                transparent = "A" in self._image.getbands() or "transparency" in self._image.info
+                return self._image.convert("RGBA" if transparent else "RGB")
+        except _FAILURES as error:
+            raise ReadError(" ".join(str(error).split()) or type(error).__name__) from error
+
+    def _require_8_bits(self) -> None:
+        if self._image.mode not in BYTES_PER_PIXEL:
+            raise ReadError(f"its pixels are of mode {self._image.mode}; convert it to 8-bit RGB")
+
+    def _require_memory(self, path: Path, max_memory_gb: float) -> None:
+        width, height = self._image.size
+        converted = 0 if self._image.mode in {"RGB", "RGBA"} else BYTES_PER_PIXEL["RGB"]
+        needed_gib = width * height * (BYTES_PER_PIXEL[self._image.mode] + converted) / GIB
+        if needed_gib > max_memory_gb:
+            tiff = path.with_suffix(".tiff") if path.suffix.lower() != ".tiff" else path.with_name(f"{path.stem}_p.tiff")
+            raise ReadError(
+                f"a plain image of {width}x{height} px takes {needed_gib:.2g} GiB of memory, more than --max_memory_gb "
+                f"{max_memory_gb:g}; convert it: "
+                f"vips tiffsave '{path.name}' '{tiff.name}' --tile --pyramid --compression jpeg --Q 90 --bigtiff"
+            )
+
+
+def is_image(path: Path) -> bool:
+    """Tell whether a file begins as an image does."""
+    try:
+        _open(path).close()
+    except ReadError:
+        return False
+    return True
+
+
+def _open(path: Path) -> Image.Image:
+    """Read the header of an image."""
+    try:
+        with _quiet_and_without_limit():
+            return Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise NotThisReaderError(f"{path.name} is no slide or image that can be read") from error
+    except _FAILURES as error:
+        raise ReadError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+@contextmanager
+def _quiet_and_without_limit() -> Iterator[None]:
+    """Lift Pillow's limit of pixels, as ours counts memory, and its warnings about what it is going to refuse."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _tiff_properties(image: Image.Image) -> dict[str, str]:
+    """Return the tags of a TIFF that have to do with resolution, under OpenSlide's names."""
+    tags = getattr(image, "tag_v2", {})
+    unit = TIFF_UNITS.get(tags.get(TIFF_RESOLUTION_UNIT, 2))
+    properties = {
+        "tiff.XResolution": tags.get(TIFF_X_RESOLUTION),
+        "tiff.YResolution": tags.get(TIFF_Y_RESOLUTION),
+        "tiff.ResolutionUnit": unit if TIFF_X_RESOLUTION in tags else None,
+        "tiff.ImageDescription": tags.get(TIFF_DESCRIPTION),
+    }
+    return {name: _text(value) for name, value in properties.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else repr(float(value))  # type: ignore[arg-type]  # a fraction
