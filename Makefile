@@ -7,7 +7,8 @@ STAMP := $(VENV)/.installed
 # small tensors on two test processes: more threads only get in each other's way
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-SCRIPTS := create_patches_fp.py extract_features_fp.py create_splits_seq.py main.py eval.py create_heatmaps.py
+SCRIPTS := create_patches_fp.py extract_features_fp.py create_splits_seq.py main.py eval.py create_heatmaps.py \
+  build_preset.py
 
 .PHONY: help venv demo test soak lint clean
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, path, positive_int, program
+from utils.cli import new_parser, path, positive_float, positive_int, program
 
 DESCRIPTION = """\
 Encode the patches that create_patches_fp.py chose.
@@ -20,7 +20,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = new_parser(DESCRIPTION)
     add = parser.add_argument
     add("--data_h5_dir", type=path, required=True, metavar="DIR", help="folder of patches/: SAVE_DIR of patching")
-    add("--data_slide_dir", type=path, required=True, metavar="DIR", help="folder of slides")
+    add("--data_slide_dir", type=path, metavar="DIR", help="folder of slides, with the folders below it; not needed where "
+        "patches were stored with --save_patches")  # fmt: skip
     add("--csv_path", type=path, required=True, metavar="CSV", help="table of slide_id, such as the process list")
     add("--feat_dir", type=path, required=True, metavar="DIR", help="folder for the features")
     add("--batch_size", type=positive_int, default=256, help="patches encoded at once")
@@ -35,6 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--num_workers", type=int, help="processes that read slides (default: one for each processor, up to 8)")
     add("--no_auto_skip", action="store_true", help="encode again what is complete")
+    add("--reader", choices=("openslide", "tiffslide"), default="openslide", help="library that reads slides")
+    add("--max_memory_gb", type=positive_float, default=8.0, help="GiB that a plain image (png, jpg, flat tiff) may take")
     return parser
 
 
@@ -57,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             target_patch_size=args.target_patch_size,
             num_workers=args.num_workers,
             auto_skip=not args.no_auto_skip,
+            reader=args.reader,
+            max_memory_gb=args.max_memory_gb,
         )
     )
 

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from stages.attention import AttentionModel
 from stages.heatmap_config import HeatmapConfig, read_config, write_config
@@ -67,7 +66,10 @@ def create_heatmaps(request: HeatmapRequest) -> int:
         return result
 
     table = results_table(config)
-    results = run_each({name: partial(draw, name) for name in rows}, on_result=lambda _: write_results(table, list(rows.values()), predictions))
+    results = run_each(
+        {name: partial(draw, name) for name in rows},
+        on_result=lambda _: write_results(table, list(rows.values()), predictions),
+    )
     logger.info("predictions: %s", table)
     return summarise(results)
 

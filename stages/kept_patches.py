@@ -49,7 +49,11 @@ def how_they_differ(kept: PatchCoords, job: SlideJob) -> str:
     if kept.made_with:
         asked, made = made_with(job), kept.made_with
     else:
-        asked = {} if request.target_mpp else {"patch_size": str(request.read_size_px), "patch_level": str(request.patch_level)}
+        asked = (
+            {}
+            if request.target_mpp
+            else {"patch_size": str(request.read_size_px), "patch_level": str(request.patch_level)}
+        )
         made = {"patch_size": str(kept.reading.read_size_px), "patch_level": str(kept.reading.level)}
     differ = [
         f"{field} {made.get(field) or 'none'} (now {asked.get(field) or 'none'})"

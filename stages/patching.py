@@ -6,9 +6,11 @@ Reads slides, a preset and a process list; writes ``masks/``, ``contours/``, ``p
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+
+from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 
 from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
@@ -18,7 +20,6 @@ from utils.errors import ItemError, UsageError
 from utils.lookup import require_folder, require_writable
 from utils.names import slide_id_of
 from utils.pictures import save_picture
-from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
 from wsi_core.process_list import EMPTY_STATUSES, FILE_NAME, ProcessList
@@ -27,6 +28,7 @@ from wsi_core.slide_folder import SlideFolder
 logger = logging.getLogger(__name__)
 
 SHOWN_NAMES = 10
+SHOWN_PARAMS = ("sthresh", "mthresh", "close", "a_t", "a_h", "use_otsu")  # on the contact sheet
 
 
 def create_patches(config: PatchingConfig) -> int:
@@ -146,6 +148,10 @@ def _sheet_entries(slides: ProcessList, config: PatchingConfig) -> list[SheetEnt
     return entries
 
 
-def _caption(cells: dict[str, str]) -> str:
-    params = slides_params = ""
-    return params + slides_params
+def _caption(cells: Mapping[str, str]) -> str:
+    """Return the parameters to judge a mask by, and what came of them."""
+    settings = " ".join(f"{name} {cells[name]}" for name in SHOWN_PARAMS)
+    if cells["reason"]:
+        return f"{settings}\n{cells['reason']}"
+    counts = (f"{cells[name]} {word}" for name, word in (("n_contours", "contours"), ("n_patches", "patches")) if cells[name])
+    return f"{settings}\n{', '.join(counts)}"

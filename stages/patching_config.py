@@ -76,6 +76,11 @@ class PatchingConfig:
         return Path(self.save_dir) / "stitches" / f"{slide_id}.png"
 
     @property
+    def makes_something(self) -> bool:
+        """Whether slides are to be looked at."""
+        return self.seg or self.patch or self.stitch
+
+    @property
     def contact_sheet_path(self) -> Path:
         """Where the page of all masks goes."""
         return Path(self.save_dir) / "contact_sheet.png"
@@ -134,6 +139,6 @@ def _overlap_px(text: str, patch_size_px: int) -> int:
         raise UsageError(f"--overlap {text}: pixels such as 64, or a part of the patch such as 0.25") from error
     if not 0 <= overlap_px < patch_size_px:
         raise UsageError(
-            f"--overlap {text} is {overlap_px} px: from 0 to less than the patch, {patch_size_px} px, or patches stand still"
+            f"--overlap {text} is {overlap_px} px: from 0 to less than the patch's {patch_size_px} px, or it stands still"
         )
     return overlap_px

@@ -137,9 +137,7 @@ class _SlideHeatmap:
     def planned(self) -> PlannedPatches:
         """How patches are read on this slide."""
         patching, said = self.config.patching_arguments, self.row.resolution
-        resolution = resolution_of(
-            self.slide.properties, name=self.row.name, in_row=said.mpp, in_command=patching.mpp
-        )
+        resolution = resolution_of(self.slide.properties, name=self.row.name, in_row=said.mpp, in_command=patching.mpp)
         return patching.request.for_row(said).on(self.slide, resolution)
 
     def _grid_coords(self, overlap: float, region: Region | None = None) -> PatchCoords:

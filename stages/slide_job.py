@@ -14,6 +14,7 @@ from wsi_core.resolution import Resolution, resolution_of
 from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, resolve_level
 from wsi_core.slide import Slide
 
+
 @dataclass(frozen=True)
 class SlideJob:
     """One slide and what its row of the process list says.
@@ -62,9 +63,7 @@ class SlideJob:
 
     def resolution_of(self, slide: Slide) -> Resolution | None:
         """Return the resolution of the slide, or None where neither the user nor the file states one."""
-        return resolution_of(
-            slide.properties, name=self.name, in_row=self.resolution.mpp, in_command=self.config.mpp
-        )
+        return resolution_of(slide.properties, name=self.name, in_row=self.resolution.mpp, in_command=self.config.mpp)
 
     def params_on(self, slide: Slide) -> SlideParams:
         """Return the parameters with levels that the slide has in place of -1.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from wsi_core.outlines.geojson_file import is_edited, write_geojson
 
 from stages.kept_patches import N_CONTOURS, how_they_differ, kept_patches, made_with, without_what_exists
 from stages.patch_quality import drop_bad_patches
@@ -23,7 +24,6 @@ from wsi_core.contours import Contour
 from wsi_core.coords_file import PatchCoords, read_coords, write_coords
 from wsi_core.drawing import draw_mask, draw_stitch
 from wsi_core.grid import Grid, patch_coords
-from wsi_core.outlines.geojson_file import is_edited, write_geojson
 from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
 from wsi_core.patch_reading import read_patch

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ("create_patches_fp", "extract_features_fp", "create_splits_seq", "main", "eval", "create_heatmaps")
+SCRIPTS = (
+    "create_patches_fp",
+    "extract_features_fp",
+    "create_splits_seq",
+    "main",
+    "eval",
+    "create_heatmaps",
+    "build_preset",
+)
 PACKAGES = ("utils", "wsi_core", "models", "datasets", "stages")
 # package or script -> what of ours it may import, besides itself
 MAY_IMPORT: dict[str, set[str]] = {

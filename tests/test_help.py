@@ -41,6 +41,11 @@ FLAGS = {
         "micro_average": False, "split": "test", "task": REQUIRED, "drop_out": 0.25, "embed_dim": None,
     },
     "create_heatmaps": {"config": REQUIRED, "save_exp_code": None, "overlap": None},
+    "build_preset": {
+        "preset_name": REQUIRED, "seg_level": -1, "sthresh": 8, "mthresh": 7, "use_otsu": False, "close": 4,
+        "a_t": 100, "a_h": 16, "max_n_holes": 10, "vis_level": -1, "line_thickness": 250, "white_thresh": 5,
+        "black_thresh": 50, "no_padding": False, "contour_fn": "four_pt", "overwrite": False,
+    },
 }  # fmt: skip
 CHOICES = {
     ("main", "opt"): {"adam", "sgd"},
@@ -51,6 +56,7 @@ CHOICES = {
     ("eval", "model_type"): {"clam_sb", "clam_mb", "mil"},
     ("eval", "model_size"): {"small", "big"},
     ("eval", "split"): {"train", "val", "test", "all"},
+    ("build_preset", "contour_fn"): {"four_pt", "center", "basic", "four_pt_hard"},
 }
 SLOW = ("torch", "torchvision", "timm", "pandas", "cv2", "h5py", "matplotlib", "numpy")
 

@@ -49,8 +49,8 @@ def _add_ring(ring_xy: np.ndarray, sign: int, edges: np.ndarray, columns: int) -
     cell = middle_y.astype(int) * columns + column
     height *= -sign * np.sign(area)
     to_the_right = height * (middle_x - column)
-    edges -= np.bincount(cell, height - to_the_right, len(edges))
-    edges -= np.bincount(cell + 1, to_the_right, len(edges))
+    np.add.at(edges, cell, height - to_the_right)
+    np.add.at(edges, cell + 1, to_the_right)
 
 
 def _cut_at_cells(closed_xy: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The grid of patches over tissue: contours in, level-0 coordinates out. Knows no files.
 
 By default each contour has a grid of its own that starts at the corner of its bounding box, so patches of neighbouring
-contours may overlap; coordinates published with the original depend on it. A grid from the slide's corner has no overlaps.
+contours may overlap; coordinates published with the original depend on it. A grid from the slide's corner has none.
 """
 
 from collections.abc import Iterator

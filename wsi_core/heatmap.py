@@ -180,7 +180,7 @@ class _Painting:
         if self.style.blank_canvas:
             return np.full((size_px[1], size_px[0], 3), WHITE, np.uint8)
         x, y = self.origin_level0
-        return self.slide.read((x, y + self.slide.row_level0(self.level, window.start)), self.level, size_px)
+        return self.slide.read((x, y + self.slide.offset_level0(self.level, window.start)), self.level, size_px)
 
 
 def _size_at(region: Region, downsample: np.ndarray) -> tuple[int, int]:

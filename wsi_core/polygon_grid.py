@@ -51,7 +51,7 @@ def _edges(vertices: np.ndarray) -> _Edges:
 
 
 def _crossings(edges: _Edges, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for every crossing of an edge with a column, the column, the height rounded down, and whether it is exact.
+    """Return, for every crossing of an edge, the column, the height rounded down, and whether the height is exact.
 
     An edge crosses the columns from its start to before its end, so that a vertex between two edges counts once.
     """

@@ -14,12 +14,16 @@ logger = logging.getLogger(__name__)
 
 # Columns that presets of the original hold and that have no effect on coordinates.
 WITHOUT_EFFECT = ("white_thresh", "black_thresh")
+COLUMNS = (
+    "seg_level", "sthresh", "mthresh", "close", "use_otsu", "a_t", "a_h", "max_n_holes", "vis_level", "line_thickness",
+    *WITHOUT_EFFECT, "use_padding", "contour_fn", "keep_ids", "exclude_ids",
+)  # fmt: skip
 
 
 def find_preset(name: str) -> Path:
     """Return the file of a preset given by path or name, with or without ``.csv``."""
     given = Path(name)
-    with_suffix = given if given.suffix or given.exists() else given.with_suffix(".csv")
+    with_suffix = given if given.suffix == ".csv" or given.is_file() else Path(f"{name}.csv")
     return find_input(with_suffix, beside="presets", kind="preset")
 
 
@@ -32,13 +36,21 @@ def read_preset(path: Path) -> SlideParams:
     table = read_text_table(path, kind="preset")
     if len(table) != 1:
         raise UsageError(f"preset {path}: {len(table)} rows, expected one")
-    unknown = [c for c in table.columns if c not in (*PARAM_NAMES, *WITHOUT_EFFECT)]
+    unknown = [c for c in table.columns if c not in COLUMNS]
     if unknown:
         raise UsageError(f"preset {path}: unknown column {', '.join(unknown)}; known: {', '.join(PARAM_NAMES)}")
     logger.info("preset %s", path)
     return parse_params(table.iloc[0].to_dict(), SlideParams(), where=f"preset {path}")
 
 
-def write_preset(path: Path, params: SlideParams) -> None:
-    """Write a preset, atomically."""
-    write_table(pd.DataFrame([params.as_text()]), path)
+def write_preset(path: Path, params: SlideParams, *, white_thresh: int, black_thresh: int) -> None:
+    """Write a preset, atomically.
+
+    Args:
+        path: the file.
+        params: its parameters.
+        white_thresh: only kept for programs that read presets of the original.
+        black_thresh: likewise.
+    """
+    cells = {**params.as_text(), "white_thresh": str(white_thresh), "black_thresh": str(black_thresh)}
+    write_table(pd.DataFrame([cells], columns=list(COLUMNS)), path)

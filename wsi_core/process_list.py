@@ -17,7 +17,16 @@ FILE_NAME = "process_list_autogen.csv"
 TO_BE_PROCESSED = "tbp"
 COLUMNS = ("slide_id", "process", "status", *PARAM_NAMES)
 # What became of a slide; columns of ours, behind those of the original.
-REPORT_COLUMNS = ("n_contours", "n_patches", "reason", "base_mpp", "read_level", "read_size", "resize_factor", "dropped")
+REPORT_COLUMNS = (
+    "n_contours",
+    "n_patches",
+    "reason",
+    "base_mpp",
+    "read_level",
+    "read_size",
+    "resize_factor",
+    "dropped",
+)
 
 # No tissue or no patches is an answer, not a failure: a later stage does not miss these slides.
 EMPTY_STATUSES = ("no_tissue", "no_patches")
@@ -92,6 +101,10 @@ class ProcessList:
         """Set cells of a slide's row."""
         for column, text in cells.items():
             self._table.at[self._row_of[name], column] = text
+
+    def row(self, name: str) -> dict[str, str]:
+        """Return all cells of a slide's row."""
+        return {str(column): str(cell) for column, cell in self._table.iloc[self._row_of[name]].items()}
 
     def _cell(self, name: str, column: str) -> str:
         return str(self._table.at[self._row_of[name], column])

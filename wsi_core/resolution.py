@@ -19,7 +19,7 @@ UM_AT_1X = 10.0
 # What a microscope can mean. Beyond it stands the resolution of a screen or a printer (72 dpi are 353 µm), which image
 # programs write into files whose scale they do not know.
 PLAUSIBLE_MPP = (0.01, 10.0)
-MICROMETRES = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "Å": 1e-4, "in": 25_400.0}  # noqa: RUF001
+MICROMETRES = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "Å": 1e-4, "in": 25_400.0}
 TIFF_UNITS_UM = {"inch": 25_400.0, "centimeter": 10_000.0}
 WORTH_A_WORD = 0.01  # relative difference of what is said and what is stated
 SHOWN_PROPERTIES = re.compile(r"openslide\.(mpp|objective|vendor)|resolution|appmag|\bmpp\b|objective", re.IGNORECASE)

@@ -98,7 +98,7 @@ class Slide:
         return max(0, next(coarser, len(self.level_dimensions)) - 1)
 
     def offset_level0(self, level: int, offset_px: int) -> int:
-        """Return the level-0 x or y at which a column or row of a level is read: readers divide by the mean downsample."""
+        """Return the level-0 x or y that leads to a column or row of a level: readers divide by the mean downsample."""
         return round(offset_px * self._reader.level_downsamples[level])
 
     def check_level(self, level: int, *, name: str) -> int:

@@ -18,8 +18,9 @@ from datasets.features_file import (
 )
 from utils.errors import ItemError
 from wsi_core.coords_file import PatchCoords
+from wsi_core.patch_reading import PatchReading
 
-PATCHES = PatchCoords(coords=np.array([[0, 0], [256, 512], [70_000, 1]]), patch_size_px=256, patch_level=0)
+PATCHES = PatchCoords(coords=np.array([[0, 0], [256, 512], [70_000, 1]]), reading=PatchReading(0, 256, 256, 256))
 NUMBERS = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
 MADE_FROM = provenance({"encoder": "handcrafted"}, PATCHES)
 
@@ -78,9 +79,10 @@ def test_a_damaged_file_is_not_complete(feat_dir, where, damage):
     [
         replace(PATCHES, coords=PATCHES.coords + 1),
         replace(PATCHES, coords=PATCHES.coords[:2]),
-        replace(PATCHES, patch_size_px=512),
-        replace(PATCHES, patch_level=1),
-        replace(PATCHES, patch_size_px=512, custom_downsample=2),
+        replace(PATCHES, reading=PatchReading(0, 512, 512, 512)),
+        replace(PATCHES, reading=PatchReading(1, 256, 256, 512)),
+        replace(PATCHES, reading=PatchReading(0, 512, 256, 512)),
+        replace(PATCHES, reading=PatchReading(0, 256, 256, 256, "white")),
     ],
     ids=["moved", "fewer", "larger", "level", "downsample"],
 )

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from datasets.patches import PatchBatches, SlidePatches, batch_loader
 from utils.lookup import PROJECT_ROOT
 from wsi_core.coords_file import PatchCoords
+from wsi_core.patch_reading import PatchReading
 
 
 def fabricate_slide(path: Path, seed: int) -> np.ndarray:
@@ -31,7 +32,7 @@ def unchanged(image: np.ndarray) -> np.ndarray:
 
 
 GRID = np.array([[x, y] for x in (0, 32, 64, 96) for y in (0, 32, 64)])  # 12 patches
-PATCHES = PatchCoords(coords=GRID, patch_size_px=32, patch_level=0)
+PATCHES = PatchCoords(coords=GRID, reading=PatchReading(0, 32, 32, 32))
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_an_open_slide_is_left_behind_when_pickled(slides):
 
 def test_custom_downsample_reads_large_and_makes_small(slides):
     images, jobs = slides
-    patches = replace(PATCHES, coords=np.array([[8, 16]]), patch_size_px=64, custom_downsample=2)
+    patches = PatchCoords(np.array([[8, 16]]), PatchReading(0, 64, 32, 64))
     (batch,) = batch_loader(PatchBatches([replace(jobs[0], patches=patches)], 4, unchanged), 0)
     expected = Image.fromarray(images[0][16:80, 8:72]).resize((32, 32))
     np.testing.assert_array_equal(batch.prepared[0], np.asarray(expected))
@@ -110,7 +111,7 @@ def with_one_thread(image):
 if __name__ == "__main__":
     cv2.setNumThreads(4)
     cv2.GaussianBlur(np.zeros((3000, 3000), np.float32), (0, 0), 5)
-    patches = PatchCoords(coords=np.zeros((2, 2), int), patch_size_px=16, patch_level=0)
+    patches = PatchCoords(np.zeros((2, 2), int), PatchReading(0, 16, 16, 16))
     batches = PatchBatches([SlidePatches(Path(sys.argv[1]), patches)], 1, with_one_thread)
     print([tuple(batch.prepared.shape) for batch in batch_loader(batches, 1)])
 """

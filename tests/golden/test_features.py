@@ -8,13 +8,14 @@ from models.encoders.build import build_encoder
 from stages.encoding import SlideEncoder
 from tests.golden.inputs import slide_path
 from wsi_core.coords_file import PatchCoords
+from wsi_core.patch_reading import PatchReading
 
 
 @pytest.fixture(scope="module")
 def patches(shared):
     with np.load(shared / "goldens" / "coords.npz") as golden:
         coords = golden["cmu|biopsy|256|256|0|four_pt|True"].astype(np.int64)
-    return PatchCoords(coords=coords, patch_size_px=256, patch_level=0)
+    return PatchCoords(coords=coords, reading=PatchReading(0, 256, 256, 256))
 
 
 def encode(shared, patches, encoder):

@@ -12,9 +12,10 @@ from stages.encoding import SlideEncoder
 from tests.stages.fabricated import fabricate_picture
 from utils.errors import ItemError
 from wsi_core.coords_file import PatchCoords
+from wsi_core.patch_reading import PatchReading
 
 PATCHES = PatchCoords(
-    coords=np.array([[x, y] for x in (0, 32, 64, 96) for y in (0, 32, 64)]), patch_size_px=32, patch_level=0
+    coords=np.array([[x, y] for x in (0, 32, 64, 96) for y in (0, 32, 64)]), reading=PatchReading(0, 32, 32, 32)
 )
 
 

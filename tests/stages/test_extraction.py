@@ -14,9 +14,10 @@ from datasets.features_file import read_features_h5
 from tests.slides import small_slide
 from tests.stages.fabricated import fabricate_picture
 from wsi_core.coords_file import PatchCoords, write_coords
+from wsi_core.patch_reading import PatchReading
 
 PATCHES = PatchCoords(
-    coords=np.array([[x, y] for x in (0, 32, 64, 96) for y in (0, 32, 64)]), patch_size_px=32, patch_level=0
+    coords=np.array([[x, y] for x in (0, 32, 64, 96) for y in (0, 32, 64)]), reading=PatchReading(0, 32, 32, 32)
 )
 
 
@@ -116,7 +117,7 @@ def test_half_a_file_is_made_again_and_the_others_stay(cohort, name):
 
 def test_new_coordinates_are_encoded_anew(cohort):
     extract()
-    write_coords(Path("out/patches/a.h5"), replace(PATCHES, patch_size_px=16))  # the same corners
+    write_coords(Path("out/patches/a.h5"), replace(PATCHES, reading=PatchReading(0, 16, 16, 16)))  # the same corners
     assert extract() == 0
     assert read_features_h5(Path("feat/h5_files/a.h5")).made_from["patch_size"] == "16"
 
@@ -177,7 +178,7 @@ def test_a_read_error_fails_its_slide_and_names_the_place(cohort, caplog):
     data[start : start + length] = bytes(length)
     path.write_bytes(data)
     corners = np.array([[0, 0], [0, 256], [256, 0], [256, 256]])
-    write_coords(Path("out/patches/damaged.h5"), replace(PATCHES, coords=corners, patch_size_px=256))
+    write_coords(Path("out/patches/damaged.h5"), PatchCoords(corners, PatchReading(0, 256, 256, 256)))
     list_slides("damaged.tif", "a.png")
     assert extract("--batch_size", "3") == 1
     assert set(files()) == {"h5_files/a.h5", "pt_files/a.pt"}

@@ -1,21 +1,24 @@
+from dataclasses import fields
+
 import h5py
 import numpy as np
 import pytest
 
 from utils.errors import ItemError
-from wsi_core.coords_file import PatchCoords, read_coords, write_coords
+from wsi_core.coords_file import PatchCoords, coords_path, read_coords, read_images, write_coords
+from wsi_core.patch_reading import PatchReading
 
 PATCHES = PatchCoords(
     coords=np.array([[0, 512], [256, 70_000]]),
-    patch_size_px=512,
-    patch_level=1,
+    reading=PatchReading(level=1, read_size_px=512, target_size_px=256, size_level0=2048, background="white"),
     downsample_xy=(4.0, 4.0),
     level_size=(900, 700),
     name="0012",
     save_path="out/patches",
-    custom_downsample=2,
-    patch_size_level0=2048,
+    slide_size=(3600, 2800),
+    overlap_px=64,
     mpp=(0.263, 0.263),
+    mpp_source="metadata",
     made_with={"sthresh": "8"},
 )
 
@@ -25,16 +28,21 @@ def test_round_trip(tmp_path):
     read = read_coords(tmp_path / "a.h5")
     np.testing.assert_array_equal(read.coords, PATCHES.coords)
     assert read.coords.dtype == np.int64
-    for name in ("patch_size_px", "patch_level", "downsample_xy", "name", "custom_downsample", "mpp", "made_with"):
-        assert getattr(read, name) == getattr(PATCHES, name)
-    assert read.target_patch_size_px == 256
+    for field in fields(PatchCoords):
+        assert field.name == "coords" or getattr(read, field.name) == getattr(PATCHES, field.name)
 
 
-def test_the_attributes_are_those_of_the_original(tmp_path):
+def test_the_attributes_are_those_of_the_original_and_of_trident(tmp_path):
     write_coords(tmp_path / "a.h5", PATCHES)
     with h5py.File(tmp_path / "a.h5") as file:
-        names = {"patch_size", "patch_level", "downsample", "downsampled_level_dim", "level_dim", "name", "save_path"}
-        assert names <= set(file["coords"].attrs)
+        attributes = dict(file["coords"].attrs)
+    originals = {"patch_size", "patch_level", "downsample", "downsampled_level_dim", "level_dim", "name", "save_path"}
+    assert originals <= set(attributes)
+    tridents = {"patch_size_level0": 2048, "overlap": 64, "level0_width": 3600, "level0_height": 2800}
+    assert {name: attributes[name] for name in tridents} == tridents
+    assert attributes["level0_magnification"] == pytest.approx(10 / 0.263)
+    assert attributes["target_magnification"] == pytest.approx(10 / 0.263 / 8)
+    assert (attributes["resize_factor"], attributes["custom_downsample"]) == (2, 2)
 
 
 def test_a_file_of_the_original_is_read(tmp_path):
@@ -42,7 +50,23 @@ def test_a_file_of_the_original_is_read(tmp_path):
         dataset = file.create_dataset("coords", data=np.array([[1, 2]], np.int32))
         dataset.attrs.update(patch_size=256, patch_level=1, downsample=(4.0, 4.0), level_dim=(10, 10), name="a")
     read = read_coords(tmp_path / "a.h5")
-    assert (read.patch_size_level0, read.custom_downsample, read.mpp) == (1024, 1, None)
+    assert (read.reading, read.mpp) == (PatchReading(1, 256, 256, 1024), None)
+
+
+def test_a_file_of_trident_is_read_and_leaves_the_level_to_the_slide(tmp_path):
+    with h5py.File(tmp_path / "a_patches.h5", "w") as file:
+        dataset = file.create_dataset("coords", data=np.array([[1, 2]]))
+        dataset.attrs.update(patch_size=256, patch_size_level0=512, level0_magnification=40, target_magnification=20)
+        dataset.attrs.update(overlap=0, name="a", savetodir="x", level0_width=5000, level0_height=4000)
+    read = read_coords(coords_path(tmp_path, "a"))
+    assert (read.reading, read.slide_size) == (PatchReading(None, 0, 256, 512), (5000, 4000))
+
+
+def test_images_are_stored_beside_their_coordinates(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
+    write_coords(tmp_path / "a.h5", PATCHES, iter(images))
+    assert read_coords(tmp_path / "a.h5").has_images
+    np.testing.assert_array_equal(read_images(tmp_path / "a.h5", 0, 2), images)
 
 
 def test_missing_and_truncated_files_are_told_apart(tmp_path):

@@ -97,13 +97,13 @@ def test_shipped_presets_are_found_by_name_with_or_without_ending():
 
 
 def test_an_unknown_preset_lists_the_known_ones():
-    with pytest.raises(UsageError, match=r"bwh_biopsy.csv, bwh_resection.csv, tcga.csv"):
+    with pytest.raises(UsageError, match=r"bwh_biopsy.csv, bwh_resection.csv, faint.csv, ihc.csv, tcga.csv"):
         find_preset("bwh_biospy")
 
 
 def test_a_preset_survives_a_round_trip(tmp_path):
     params = SlideParams(sthresh=31, keep_ids=(1, 2), a_t=0.25, use_otsu=True)
-    write_preset(tmp_path / "mine.csv", params)
+    write_preset(tmp_path / "mine.csv", params, white_thresh=5, black_thresh=50)
     assert read_preset(tmp_path / "mine.csv") == params
 
 

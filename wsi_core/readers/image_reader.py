@@ -77,7 +77,9 @@ class ImageReader:
         converted = 0 if self._image.mode in {"RGB", "RGBA"} else BYTES_PER_PIXEL["RGB"]
         needed_gib = width * height * (BYTES_PER_PIXEL[self._image.mode] + converted) / GIB
         if needed_gib > max_memory_gb:
-            tiff = path.with_suffix(".tiff") if path.suffix.lower() != ".tiff" else path.with_name(f"{path.stem}_p.tiff")
+            tiff = (
+                path.with_suffix(".tiff") if path.suffix.lower() != ".tiff" else path.with_name(f"{path.stem}_p.tiff")
+            )
             raise ReadError(
                 f"a plain image of {width}x{height} px takes {needed_gib:.2g} GiB of memory, more than --max_memory_gb "
                 f"{max_memory_gb:g}; convert it: "

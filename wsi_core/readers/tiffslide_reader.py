@@ -1,4 +1,4 @@
-"""Slides through tiffslide, which reads TIFF-based formats without OpenSlide. An extra: ``pip install '.[tiffslide]'``."""
+"""Slides through tiffslide, which reads TIFF-based formats in Python. An extra: ``pip install '.[tiffslide]'``."""
 
 import math
 from pathlib import Path
