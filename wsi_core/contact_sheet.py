@@ -5,17 +5,18 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from tqdm import tqdm
 
+from wsi_core.fitted_text import font, shortened, wrapped
 from wsi_core.process_list import EMPTY_STATUSES, TO_BE_PROCESSED
 
 Color = tuple[int, int, int]
-PAGE_RGB, CARD_RGB, EDGE_RGB, NO_PICTURE_RGB = (238, 240, 243), (255, 255, 255), (208, 212, 218), (226, 229, 233)
+PAGE_RGB, CARD_RGB, EDGE_RGB, BEHIND_RGB = (238, 240, 243), (255, 255, 255), (208, 212, 218), (247, 248, 249)
+NO_PICTURE_RGB: Color = (226, 229, 233)
 TEXT_RGB, SMALL_TEXT_RGB = (28, 32, 38), (92, 99, 110)
 GOOD_RGB, EMPTY_RGB, FAILED_RGB, WAITING_RGB = (46, 125, 50), (217, 130, 0), (198, 40, 40), (120, 126, 136)
 
@@ -131,10 +132,83 @@ class _Layout:
         row, column = divmod(number, self.columns)
         return self.gap + column * (self.width + self.gap), self.header + row * (self.height + self.gap)
 
-    @cached_property
-    def font(self) -> ImageFont.FreeTypeFont:
-        return _font(self.text)
+    @property
+    def name_font(self) -> ImageFont.FreeTypeFont:
+        return font(self.text)
 
-    @cached_property
+    @property
     def small_font(self) -> ImageFont.FreeTypeFont:
-        return _font(max(1, round(0.88 * self.text)))
+        return font(round(0.88 * self.text))
+
+
+def _draw_header(draw: ImageDraw.ImageDraw, entries: Sequence[SheetEntry], layout: _Layout) -> None:
+    colors = {entry.status: entry.color for entry in entries}
+    counts = Counter(entry.status for entry in entries).most_common()
+    parts = [(f"{len(entries)} slide{'s' * (len(entries) != 1)}", TEXT_RGB)]
+    parts += [(f"{count} {status}", colors[status]) for status, count in counts]
+    space = "    "
+    width = font(layout.header_text).getlength(space.join(text for text, _ in parts))
+    room = layout.page_px_width - 2 * layout.gap
+    letters = font(int(layout.header_text * min(1, room / width)))
+    x, y = float(layout.gap), layout.header / 2
+    for text, color in parts:
+        draw.text((x, y), text, color, letters, anchor="lm")
+        x += letters.getlength(text + space)
+
+
+def _card(entry: SheetEntry, layout: _Layout) -> Image.Image:
+    """Draw a slide: its picture, its name, its status in its colour, its caption."""
+    card = Image.new("RGB", (layout.width, layout.height), CARD_RGB)
+    draw = ImageDraw.Draw(card)
+    draw.rectangle((0, 0, layout.width - 1, layout.height - 1), outline=EDGE_RGB)
+    draw.rectangle((0, 0, layout.width - 1, max(1, layout.gap // 3)), entry.color)
+    _draw_picture(card, entry, layout)
+    left, room = layout.gap, layout.picture_px[0]
+    top = 2 * layout.gap + layout.picture_px[1]
+    caption = wrapped(entry.caption, layout.small_font, room, CAPTION_LINES)
+    lines = [
+        (shortened(entry.slide_id, layout.name_font, room), TEXT_RGB, layout.name_font),
+        (shortened(entry.status, layout.small_font, room), entry.color, layout.small_font),
+        *((line, SMALL_TEXT_RGB, layout.small_font) for line in caption),
+    ]
+    for number, (text, color, letters) in enumerate(lines):
+        draw.text((left, top + (number + 0.5) * layout.line), text, color, letters, anchor="lm")
+    return card
+
+
+def _draw_picture(card: Image.Image, entry: SheetEntry, layout: _Layout) -> None:
+    """Draw the mask as large as fits, or say in gray why there is none."""
+    thumbnail = None if entry.picture is None else _thumbnail(entry.picture, layout.picture_px)
+    (width, height), gap = layout.picture_px, layout.gap
+    box = (gap, gap, gap + width - 1, gap + height - 1)
+    ImageDraw.Draw(card).rectangle(box, NO_PICTURE_RGB if thumbnail is None else BEHIND_RGB)
+    if thumbnail is not None:
+        card.paste(thumbnail, (gap + (width - thumbnail.width) // 2, gap + (height - thumbnail.height) // 2))
+    elif entry.picture is not None:
+        _draw_reason(card, f"{entry.picture.name} cannot be read as a picture", layout)
+    else:
+        _draw_reason(card, entry.reason or "no picture", layout)
+
+
+def _draw_reason(card: Image.Image, reason: str, layout: _Layout) -> None:
+    """Write into the middle of where the picture would be."""
+    width, height = layout.picture_px
+    lines = wrapped(reason, layout.small_font, width - 2 * layout.gap, height // layout.line)
+    top = layout.gap + height / 2 - (len(lines) - 1) / 2 * layout.line
+    for number, line in enumerate(lines):
+        place = (layout.width / 2, top + number * layout.line)
+        ImageDraw.Draw(card).text(place, line, SMALL_TEXT_RGB, layout.small_font, anchor="mm")
+
+
+def _thumbnail(path: Path, box_px: tuple[int, int]) -> Image.Image | None:
+    """Read a picture as large as fits into a box, or None where it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            # our masks may have 1e8 pixels, more than Pillow warns about; from 1.8e8 on it refuses
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                picture.draft("RGB", box_px)
+                picture.thumbnail(box_px, reducing_gap=2.0)
+                return ImageOps.contain(picture.convert("RGB"), box_px)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # SyntaxError: a damaged PNG
+        return None

@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wsi_core.readers.reader import NotThisReaderError, ReadError, Size, on_canvas, part_inside
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "JPEG2000", "WEBP", "PPM")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "JPEG2000", "WEBP", "PPM")
 # Pillow's modes that hold 8 bits or less for each channel, and the bytes that it takes for a pixel of them.
 BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "RGB": 4, "RGBA": 4, "RGBX": 4, "CMYK": 4, "YCbCr": 4}
 GIB = 1024**3
@@ -77,13 +77,10 @@ class ImageReader:
         converted = 0 if self._image.mode in {"RGB", "RGBA"} else BYTES_PER_PIXEL["RGB"]
         needed_gib = width * height * (BYTES_PER_PIXEL[self._image.mode] + converted) / GIB
         if needed_gib > max_memory_gb:
-            tiff = (
-                path.with_suffix(".tiff") if path.suffix.lower() != ".tiff" else path.with_name(f"{path.stem}_p.tiff")
-            )
             raise ReadError(
                 f"a plain image of {width}x{height} px takes {needed_gib:.2g} GiB of memory, more than --max_memory_gb "
                 f"{max_memory_gb:g}; convert it: "
-                f"vips tiffsave '{path.name}' '{tiff.name}' --tile --pyramid --compression jpeg --Q 90 --bigtiff"
+                f"vips tiffsave '{path.name}' '{path.stem}_pyramid.tiff' --tile --pyramid --compression jpeg --Q 90 --bigtiff"
             )
 
 

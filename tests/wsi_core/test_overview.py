@@ -1,0 +1,75 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from demo.slides import write_pyramid
+from tests.slides import small_slide
+from wsi_core import overview
+from wsi_core.overview import Overviews, overview_size
+from wsi_core.params import SlideParams
+from wsi_core.segmentation import find_tissue
+from wsi_core.slide import Slide
+
+PARAMS = SlideParams(a_t=0.1, a_h=0.1, close=0, mthresh=3)
+
+
+@pytest.fixture
+def flat_slide(tmp_path):
+    """A slide of one level, with sides that are no multiples of anything."""
+    size = (3001, 2003)
+    return small_slide(tmp_path / "flat.tif", size_px=size, sizes_px=(size,))
+
+
+def test_a_level_of_ordinary_size_is_taken_as_it_is(flat_slide):
+    with Slide(flat_slide) as slide:
+        taken = Overviews(slide).at(0)
+        assert taken.downsample_xy == (1, 1)
+        np.testing.assert_array_equal(taken.image, slide.read((0, 0), 0, slide.size_level0))
+
+
+def test_a_level_that_is_too_large_is_averaged_down(flat_slide, monkeypatch):
+    monkeypatch.setattr(overview, "MAX_LEVEL_PIXELS", 1e6)
+    monkeypatch.setattr(overview, "BLOCK_PX", 640)  # several blocks, the last ones narrower
+    with Slide(flat_slide) as slide:
+        taken = Overviews(slide).at(0)
+        whole = slide.read((0, 0), 0, slide.size_level0)
+        assert taken.image.shape == (32, 47, 3) and overview_size(slide, 0) == (47, 32)
+    assert taken.downsample_xy == (64, 64)
+    for row, column in ((0, 0), (9, 9), (10, 10), (31, 46), (5, 46)):
+        block = whole[64 * row : 64 * row + 64, 64 * column : 64 * column + 64]
+        if block.shape[:2] == (64, 64):
+            np.testing.assert_allclose(taken.image[row, column], block.mean(axis=(0, 1)), atol=1)
+        else:  # the rim is averaged from what is there
+            assert np.abs(taken.image[row, column] - block.mean(axis=(0, 1))).max() < 8
+
+
+def test_tissue_is_found_where_it_is_on_a_slide_without_a_coarse_level(flat_slide, monkeypatch):
+    with Slide(flat_slide) as slide:
+        (exact,) = find_tissue(Overviews(slide).at(0), PARAMS)
+        monkeypatch.setattr(overview, "MAX_LEVEL_PIXELS", 1e6)
+        (coarse,) = find_tissue(Overviews(slide).at(0), PARAMS)
+    assert np.abs(exact.outline.min(axis=0) - coarse.outline.min(axis=0)).max() <= 64
+    assert np.abs(exact.outline.max(axis=0) - coarse.outline.max(axis=0)).max() <= 64
+    assert len(coarse.holes) == 1
+
+
+def test_the_last_overview_is_kept(flat_slide):
+    with Slide(flat_slide) as slide:
+        overviews = Overviews(slide)
+        assert overviews.at(0) is overviews.at(0)
+        with pytest.raises(ValueError, match="read-only"):
+            overviews.at(0).image[0, 0] = 0
+
+
+def test_memory_stays_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(overview, "MAX_LEVEL_PIXELS", 1e6)
+    monkeypatch.setattr(overview, "BLOCK_PX", 512)
+    size = (8192, 4096)
+    write_pyramid(tmp_path / "a.tif", np.full((size[1], size[0], 3), 240, np.uint8), sizes_px=(size,))
+    with Slide(tmp_path / "a.tif") as slide:
+        tracemalloc.start()
+        Overviews(slide).at(0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 12 * 512 * 512  # a few copies of one block, of 100 MB in all

@@ -1,0 +1,88 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.dicom import write_dicom_slide
+from tests.slides import small_slide
+from utils.errors import ItemError, UsageError
+from wsi_core.slide_folder import SlideFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Slides of mixed endings beside files that are none."""
+    small_slide(tmp_path / "a.tif", size_px=(512, 512))
+    shutil.copy(tmp_path / "a.tif", tmp_path / "no_ending")
+    shutil.copy(tmp_path / "a.tif", tmp_path / "other.ending")
+    Image.new("RGB", (64, 64)).save(tmp_path / "TCGA-1.2.3.uuid.PNG")
+    for name in ("README.txt", "labels.csv", "a.geojson", "Thumbs.db", ".hidden.svs"):
+        (tmp_path / name).write_text("text")
+    (tmp_path / "torn.svs").write_bytes(b"")
+    (tmp_path / "folder.svs").mkdir()
+    return tmp_path
+
+
+def test_slides_are_found_by_ending_or_content(folder, caplog):
+    caplog.set_level("INFO")
+    assert SlideFolder(folder).names == ["TCGA-1.2.3.uuid.PNG", "a.tif", "no_ending", "other.ending", "torn.svs"]
+    assert "4 files in" in caplog.text and "README.txt" in caplog.text
+
+
+def test_a_link_that_leads_nowhere_is_listed(folder):
+    (folder / "gone.ndpi").symlink_to(folder / "nowhere")
+    assert "gone.ndpi" in SlideFolder(folder).names
+
+
+def test_below_the_folder_only_when_asked(folder):
+    small_slide(folder / "sub" / "deep" / "b.tif", size_px=(512, 512))
+    assert "b.tif" not in SlideFolder(folder).names
+    assert "b.tif" in SlideFolder(folder, recursive=True).names
+    assert SlideFolder(folder).find("b") == folder / "sub" / "deep" / "b.tif"
+
+
+def test_a_name_that_is_there_twice_is_told(folder):
+    for sub in ("x", "y"):
+        small_slide(folder / sub / "b.tif", size_px=(512, 512))
+    slides = SlideFolder(folder, recursive=True)
+    assert slides.names.count("b.tif") == 1
+    with pytest.raises(ItemError, match=r"there 2 times: x/b\.tif, y/b\.tif"):
+        slides.find("b.tif")
+
+
+def test_a_dicom_slide_of_several_files_is_one_slide(tmp_path):
+    for series in ("first", "second"):
+        write_dicom_slide(tmp_path / series, np.full((512, 512, 3), 200, np.uint8), downsamples=(1, 2))
+    assert SlideFolder(tmp_path / "first").names == ["level_0.dcm"]
+
+
+def test_what_a_slide_is_made_of_is_no_slide(tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "part(0,0).jpg")
+    Image.new("RGB", (64, 64)).save(tmp_path / "own.jpg")
+    (tmp_path / "a.vms").write_text("[Virtual Microscope Specimen]\nNoJpegColumns=1\nImageFile=part(0,0).jpg\n")
+    small_slide(tmp_path / "m" / "Data0001.tif", size_px=(512, 512))
+    (tmp_path / "m.mrxs").write_bytes(b"")
+    assert SlideFolder(tmp_path, recursive=True).names == ["a.vms", "m.mrxs", "own.jpg"]
+
+
+def test_an_empty_folder_is_told(tmp_path):
+    (tmp_path / "notes.txt").write_text("text")
+    with pytest.raises(UsageError, match="no slides in .*--recursive looks below it"):
+        _ = SlideFolder(tmp_path).names
+
+
+@pytest.mark.parametrize(
+    ("name", "extension", "found"),
+    [("a.tif", "", "a.tif"), ("a", "", "a.tif"), ("a", ".png", "a.png"), ("TCGA-1.2.3.uuid", "", "TCGA-1.2.3.uuid.PNG")],
+)
+def test_a_slide_is_found_with_or_without_its_ending(folder, name, extension, found):
+    Image.new("RGB", (64, 64)).save(folder / "a.png")
+    if name == "a" and not extension:
+        (folder / "a.png").unlink()
+    assert SlideFolder(folder).find(name, extension).name == found
+
+
+def test_a_slide_that_is_not_there_is_named(folder):
+    with pytest.raises(ItemError, match=r"no slide file for 'x' in .* \(extension \.svs\)"):
+        SlideFolder(folder).find("x", ".svs")
