@@ -35,9 +35,15 @@ def _add_main_flags(parser: argparse.ArgumentParser) -> None:
     add("--patch_size", type=positive_int, default=256, help="side of a patch, in pixels of the patch level or of "
         "--target_mpp")  # fmt: skip
     add("--step_size", type=positive_int, help="distance of patches, likewise (default: patch_size)")
-    add("--overlap", metavar="PX|PART", help="instead: how far patches overlap, pixels such as 64 or a part such as 0.25")
+    add(
+        "--overlap",
+        metavar="PX|PART",
+        help="instead: how far patches overlap, pixels such as 64 or a part such as 0.25",
+    )
     add("--patch_level", type=int, help="level of the slide's pyramid to take patches from, 0 the finest (default: 0)")
-    add("--custom_downsample", type=positive_int, help="read patches this much larger and resize them down (default: 1)")
+    add(
+        "--custom_downsample", type=positive_int, help="read patches this much larger and resize them down (default: 1)"
+    )
     add("--preset", type=path, metavar="NAME.csv|PATH", help="parameters for a kind of slide; names in presets/")
     add("--process_list", type=path, metavar="NAME.csv", help="edited list, in SAVE_DIR: work on its slides")
     add("--seg", action="store_true", help="draw the segmentation: masks/, contours/")
@@ -69,24 +75,51 @@ def _add_slide_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--recursive", action="store_true", help="also slides in folders below SOURCE")
     add("--reader", choices=("openslide", "tiffslide"), default="openslide", help="library that reads slides")
-    add("--max_memory_gb", type=positive_float, default=8.0, help="GiB that a plain image (png, jpg, flat tiff) may take")
-    add("--background", choices=("black", "white"), default="black", help="outside the slide and where it is transparent")
+    add(
+        "--max_memory_gb",
+        type=positive_float,
+        default=8.0,
+        help="GiB that a plain image (png, jpg, flat tiff) may take",
+    )
+    add(
+        "--background",
+        choices=("black", "white"),
+        default="black",
+        help="outside the slide and where it is transparent",
+    )
 
 
 def _add_tissue_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--mask_dir", type=path, metavar="DIR", help="take tissue from <slide>.geojson, .xml (Aperio, ASAP), .png or .pkl")
+    add(
+        "--mask_dir",
+        type=path,
+        metavar="DIR",
+        help="take tissue from <slide>.geojson, .xml (Aperio, ASAP), .png or .pkl",
+    )
     add("--no_seg", action="store_true", help="take the whole slide for tissue")
-    add("--roi", type=path, metavar="DIR|FILE", help="keep only patches in the regions of <slide>.geojson, .xml or .png")
+    add(
+        "--roi", type=path, metavar="DIR|FILE", help="keep only patches in the regions of <slide>.geojson, .xml or .png"
+    )
 
 
 def _add_quality_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--min_tissue", type=fraction, metavar="PART", help="less than this part of it is tissue, such as 0.25")
     add("--white_thresh", type=positive_float, metavar="S", help="its mean saturation (0-255) is below this, such as 5")
-    add("--black_thresh", type=positive_float, metavar="V", help="its mean red, green and blue are below this, such as 50")
+    add(
+        "--black_thresh",
+        type=positive_float,
+        metavar="V",
+        help="its mean red, green and blue are below this, such as 50",
+    )
     add("--blur_thresh", type=positive_float, metavar="VAR", help="its variance of the Laplacian is below this")
-    add("--pen_thresh", type=fraction, metavar="PART", help="more than this part of it is blue or green ink, such as 0.1")
+    add(
+        "--pen_thresh",
+        type=fraction,
+        metavar="PART",
+        help="more than this part of it is blue or green ink, such as 0.1",
+    )
 
 
 @program

@@ -37,7 +37,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--num_workers", type=int, help="processes that read slides (default: one for each processor, up to 8)")
     add("--no_auto_skip", action="store_true", help="encode again what is complete")
     add("--reader", choices=("openslide", "tiffslide"), default="openslide", help="library that reads slides")
-    add("--max_memory_gb", type=positive_float, default=8.0, help="GiB that a plain image (png, jpg, flat tiff) may take")
+    add(
+        "--max_memory_gb",
+        type=positive_float,
+        default=8.0,
+        help="GiB that a plain image (png, jpg, flat tiff) may take",
+    )
     return parser
 
 

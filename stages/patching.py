@@ -153,5 +153,7 @@ def _caption(cells: Mapping[str, str]) -> str:
     settings = " ".join(f"{name} {cells[name]}" for name in SHOWN_PARAMS)
     if cells["reason"]:
         return f"{settings}\n{cells['reason']}"
-    counts = (f"{cells[name]} {word}" for name, word in (("n_contours", "contours"), ("n_patches", "patches")) if cells[name])
+    counts = (
+        f"{cells[name]} {word}" for name, word in (("n_contours", "contours"), ("n_patches", "patches")) if cells[name]
+    )
     return f"{settings}\n{', '.join(counts)}"

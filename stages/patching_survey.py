@@ -15,7 +15,19 @@ from utils.errors import ItemError
 logger = logging.getLogger(__name__)
 
 FEATURE_BYTES = 1024 * 4 * 2  # of one patch: 1024 numbers, as h5 and as pt
-COLUMNS = ("slide", "format", "size", "mpp", "mpp_from", "levels", "read_level", "read_size", "patches", "MB", "minutes")
+COLUMNS = (
+    "slide",
+    "format",
+    "size",
+    "mpp",
+    "mpp_from",
+    "levels",
+    "read_level",
+    "read_size",
+    "patches",
+    "MB",
+    "minutes",
+)
 
 
 def survey_patches(config: PatchingConfig, patches_per_s: float) -> int:

@@ -23,7 +23,12 @@ def write_dicom_slide(folder: Path, image: np.ndarray, downsamples: tuple[int, .
         file = _instance(folder / f"level_{level}.dcm", pixels, mpp * downsample)
         file.SeriesInstanceUID, file.StudyInstanceUID, file.FrameOfReferenceUID = series, study, frame_of_reference
         file.InstanceNumber = level + 1
-        file.ImageType = ["ORIGINAL" if level == 0 else "DERIVED", "PRIMARY", "VOLUME", "NONE" if level == 0 else "RESAMPLED"]
+        file.ImageType = [
+            "ORIGINAL" if level == 0 else "DERIVED",
+            "PRIMARY",
+            "VOLUME",
+            "NONE" if level == 0 else "RESAMPLED",
+        ]
         file.save_as(folder / f"level_{level}.dcm", enforce_file_format=True)
 
 
@@ -69,6 +74,8 @@ def _jpeg_tiles(pixels: np.ndarray) -> list[bytes]:
     for y in range(0, padded.shape[0], TILE_PX):
         for x in range(0, padded.shape[1], TILE_PX):
             buffer = BytesIO()
-            Image.fromarray(padded[y : y + TILE_PX, x : x + TILE_PX]).save(buffer, "JPEG", quality=90, subsampling="4:2:2")
+            Image.fromarray(padded[y : y + TILE_PX, x : x + TILE_PX]).save(
+                buffer, "JPEG", quality=90, subsampling="4:2:2"
+            )
             tiles.append(buffer.getvalue())
     return tiles

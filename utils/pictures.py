@@ -1,6 +1,9 @@
 """Pictures on disk; each appears whole or not at all."""
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,18 @@ logger = logging.getLogger(__name__)
 
 JPEG_MAX_SIDE_PX = 65_500  # of the format
 JPEG_QUALITY = 95
+
+
+@contextmanager
+def without_pixel_limit() -> Iterator[None]:
+    """Lift Pillow's limit of pixels where ours counts, and its warnings about what it is going to refuse."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def save_picture(path: Path, image: np.ndarray) -> Path:

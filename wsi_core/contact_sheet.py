@@ -35,7 +35,7 @@ class SheetEntry:
     Attributes:
         slide_id: its name.
         status: what became of it.
-        caption: parameters and counts, one or two lines.
+        caption: parameters and counts, one or two lines; a line that is too wide loses its end.
         picture: its mask, or None where there is none.
         failed: whether it failed.
         reason: what is said where there is no picture.
@@ -66,11 +66,12 @@ def draw_contact_sheet(entries: Sequence[SheetEntry]) -> np.ndarray:
         uint8 RGB (H, W, 3).
     """
     layout = _Layout.of(len(entries))
-    page = Image.new("RGB", layout.page_px, PAGE_RGB)
-    _draw_header(ImageDraw.Draw(page), entries, layout)
+    page = np.full((*layout.page_px[::-1], 3), PAGE_RGB, np.uint8)
+    page[: layout.header] = np.asarray(_header(entries, layout))
     for number, entry in enumerate(tqdm(entries, unit="slide", desc="contact sheet", leave=False, dynamic_ncols=True)):
-        page.paste(_card(entry, layout), layout.card_corner(number))
-    return np.asarray(page)
+        left, top = layout.card_corner(number)
+        page[top : top + layout.height, left : left + layout.width] = np.asarray(_card(entry, layout))
+    return page
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class _Layout:
 
     @property
     def header_text(self) -> int:
-        return int(np.clip(self.page_px_width / 50, 14, 60))
+        return int(np.clip(self.page_px_width / 65, 14, 60))
 
     @property
     def page_px_width(self) -> int:
@@ -141,7 +142,9 @@ class _Layout:
         return font(round(0.88 * self.text))
 
 
-def _draw_header(draw: ImageDraw.ImageDraw, entries: Sequence[SheetEntry], layout: _Layout) -> None:
+def _header(entries: Sequence[SheetEntry], layout: _Layout) -> Image.Image:
+    """Count the slides by status, in letters small enough for one line."""
+    header = Image.new("RGB", (layout.page_px_width, layout.header), PAGE_RGB)
     colors = {entry.status: entry.color for entry in entries}
     counts = Counter(entry.status for entry in entries).most_common()
     parts = [(f"{len(entries)} slide{'s' * (len(entries) != 1)}", TEXT_RGB)]
@@ -152,8 +155,9 @@ def _draw_header(draw: ImageDraw.ImageDraw, entries: Sequence[SheetEntry], layou
     letters = font(int(layout.header_text * min(1, room / width)))
     x, y = float(layout.gap), layout.header / 2
     for text, color in parts:
-        draw.text((x, y), text, color, letters, anchor="lm")
+        ImageDraw.Draw(header).text((x, y), text, color, letters, anchor="lm")
         x += letters.getlength(text + space)
+    return header
 
 
 def _card(entry: SheetEntry, layout: _Layout) -> Image.Image:
@@ -165,7 +169,7 @@ def _card(entry: SheetEntry, layout: _Layout) -> Image.Image:
     _draw_picture(card, entry, layout)
     left, room = layout.gap, layout.picture_px[0]
     top = 2 * layout.gap + layout.picture_px[1]
-    caption = wrapped(entry.caption, layout.small_font, room, CAPTION_LINES)
+    caption = (shortened(line, layout.small_font, room, head=1) for line in entry.caption.splitlines()[:CAPTION_LINES])
     lines = [
         (shortened(entry.slide_id, layout.name_font, room), TEXT_RGB, layout.name_font),
         (shortened(entry.status, layout.small_font, room), entry.color, layout.small_font),

@@ -50,7 +50,9 @@ def test_a_target_finer_than_the_slide_needs_leave(slide):
 
 
 def test_a_slide_without_resolution_says_what_it_has_and_what_to_pass(slide):
-    with pytest.raises(ItemError, match=r"a\.tif does not state .*openslide\.vendor=generic-tiff.*pass --mpp.*column mpp"):
+    with pytest.raises(
+        ItemError, match=r"a\.tif does not state .*openslide\.vendor=generic-tiff.*pass --mpp.*column mpp"
+    ):
         PatchRequest(target_mpp=0.5).on(slide, None)
 
 

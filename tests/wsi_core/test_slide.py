@@ -72,7 +72,9 @@ def test_a_plain_image_is_decoded_once(tmp_path, image, monkeypatch):
     Image.fromarray(image).save(tmp_path / "a.png")
     decoded = []
     original = Image.Image.convert
-    monkeypatch.setattr(Image.Image, "convert", lambda self, *a, **k: decoded.append(self.size) or original(self, *a, **k))
+    monkeypatch.setattr(
+        Image.Image, "convert", lambda self, *a, **k: decoded.append(self.size) or original(self, *a, **k)
+    )
     with Slide(tmp_path / "a.png") as slide:
         for x in (0, 100, 200):
             slide.read((x, 0), 0, (64, 64))
@@ -113,7 +115,9 @@ def png_header(width, height):
 
 def test_an_image_too_large_for_memory_is_refused_before_it_is_decoded(tmp_path):
     (tmp_path / "big.png").write_bytes(png_header(60_000, 50_000) + struct.pack(">I", 0) + b"IEND\xaeB`\x82")
-    with pytest.raises(ItemError, match=r"60000x50000 px takes 11 GiB .* 8; .*vips tiffsave 'big.png' 'big_pyramid.tiff'"):
+    with pytest.raises(
+        ItemError, match=r"60000x50000 px takes 11 GiB .* 8; .*vips tiffsave 'big.png' 'big_pyramid.tiff'"
+    ):
         Slide(tmp_path / "big.png")
     Slide(tmp_path / "big.png", max_memory_gb=12).close()
 
@@ -129,7 +133,10 @@ def test_a_limit_that_is_set_lower_counts(tmp_path, image):
 def test_a_truncated_image_is_one_line(tmp_path, image, name, recwarn):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)).save(tmp_path / name)
     truncate(tmp_path / name)
-    with pytest.raises(ItemError, match=r"^a\.\w+.*(cannot be opened|cannot read)") as raised, Slide(tmp_path / name) as slide:
+    with (
+        pytest.raises(ItemError, match=r"^a\.\w+.*(cannot be opened|cannot read)") as raised,
+        Slide(tmp_path / name) as slide,
+    ):
         slide.read((0, 0), 0, (300, 300))
     assert "\n" not in str(raised.value) and not recwarn.list
 
@@ -159,7 +166,9 @@ def test_both_readers_give_the_same_levels_pixels_and_coordinates(tmp_path):
     path = small_slide(tmp_path / "a.tif", size_px=(4000, 3000), sizes_px=((4000, 3000), (1000, 750)))
     with Slide(path) as one, Slide(path, reader="tiffslide") as other:
         assert one.level_dimensions == other.level_dimensions
-        assert [one.best_level(d) for d in (0.5, 1, 3.9, 4, 30, 64)] == [other.best_level(d) for d in (0.5, 1, 3.9, 4, 30, 64)]
+        assert [one.best_level(d) for d in (0.5, 1, 3.9, 4, 30, 64)] == [
+            other.best_level(d) for d in (0.5, 1, 3.9, 4, 30, 64)
+        ]
         assert stated_resolution(one.properties).mpp == pytest.approx(stated_resolution(other.properties).mpp)
         for corner, level in (((700, 650), 0), ((-40, -40), 0), ((3900, 2900), 0), ((800, 640), 1), ((-80, 2900), 1)):
             there, here = (slide.read(corner, level, (128, 96)).astype(int) for slide in (one, other))

@@ -74,7 +74,12 @@ def test_an_empty_folder_is_told(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "extension", "found"),
-    [("a.tif", "", "a.tif"), ("a", "", "a.tif"), ("a", ".png", "a.png"), ("TCGA-1.2.3.uuid", "", "TCGA-1.2.3.uuid.PNG")],
+    [
+        ("a.tif", "", "a.tif"),
+        ("a", "", "a.tif"),
+        ("a", ".png", "a.png"),
+        ("TCGA-1.2.3.uuid", "", "TCGA-1.2.3.uuid.PNG"),
+    ],
 )
 def test_a_slide_is_found_with_or_without_its_ending(folder, name, extension, found):
     Image.new("RGB", (64, 64)).save(folder / "a.png")

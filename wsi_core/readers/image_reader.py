@@ -1,13 +1,11 @@
 """Plain images as slides with one level: png, jpg, bmp, flat tiff. Decoded as a whole, once, when first read."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from utils.pictures import without_pixel_limit
 from wsi_core.readers.reader import NotThisReaderError, ReadError, Size, on_canvas, part_inside
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "JPEG2000", "WEBP", "PPM")
@@ -61,7 +59,7 @@ class ImageReader:
     def _pixels(self) -> Image.Image:
         """The decoded image as RGB or RGBA."""
         try:
-            with _quiet_and_without_limit():
+            with without_pixel_limit():
                 self._image.load()
                 transparent = "A" in self._image.getbands() or "transparency" in self._image.info
                 return self._image.convert("RGBA" if transparent else "RGB")
@@ -96,24 +94,12 @@ def is_image(path: Path) -> bool:
 def _open(path: Path) -> Image.Image:
     """Read the header of an image."""
     try:
-        with _quiet_and_without_limit():
+        with without_pixel_limit():
             return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError as error:
         raise NotThisReaderError(f"{path.name} is no slide or image that can be read") from error
     except _FAILURES as error:
         raise ReadError(" ".join(str(error).split()) or type(error).__name__) from error
-
-
-@contextmanager
-def _quiet_and_without_limit() -> Iterator[None]:
-    """Lift Pillow's limit of pixels, as ours counts memory, and its warnings about what it is going to refuse."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _tiff_properties(image: Image.Image) -> dict[str, str]:
