@@ -66,8 +66,8 @@ def _add_resolution_flags(group: argparse._ArgumentGroup) -> None:
     add("--target_mpp", type=positive_float, metavar="UM", help="micrometres per pixel of a patch, such as 0.5: the "
         "nearest finer level is read and resized")  # fmt: skip
     add("--target_mag", type=positive_float, metavar="X", help="the same as a magnification: 10 / X µm, 0.5 at 20")
-    add("--mpp", type=positive_float, metavar="UM", help="micrometres per level-0 pixel of every slide, instead of what "
-        "it states; the column mpp comes first")  # fmt: skip
+    add("--mpp", type=positive_float, metavar="UM", help="micrometres per level-0 pixel of all slides, instead of what "
+        "they state; the column mpp comes first")  # fmt: skip
     add("--allow_upsample", action="store_true", help="enlarge slides that are coarser than the target")
 
 

@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = new_parser(DESCRIPTION)
     add = parser.add_argument
     add("--data_h5_dir", type=path, required=True, metavar="DIR", help="folder of patches/: SAVE_DIR of patching")
-    add("--data_slide_dir", type=path, metavar="DIR", help="folder of slides, with the folders below it; not needed where "
+    add("--data_slide_dir", type=path, metavar="DIR", help="folder of slides, with those below it; not needed where "
         "patches were stored with --save_patches")  # fmt: skip
     add("--csv_path", type=path, required=True, metavar="CSV", help="table of slide_id, such as the process list")
     add("--feat_dir", type=path, required=True, metavar="DIR", help="folder for the features")

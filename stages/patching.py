@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
-
 from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
 from stages.slide_job import SlideJob
@@ -20,6 +18,7 @@ from utils.errors import ItemError, UsageError
 from utils.lookup import require_folder, require_writable
 from utils.names import slide_id_of
 from utils.pictures import save_picture
+from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
 from wsi_core.process_list import EMPTY_STATUSES, FILE_NAME, ProcessList

@@ -8,7 +8,7 @@ from wsi_core.grid import Origin
 from wsi_core.patch_request import PatchRequest
 from wsi_core.quality import QualityFilters
 from wsi_core.resolution import mpp_of_magnification
-from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER
+from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PatchingConfig:
     stitch: bool = False
     auto_skip: bool = True
     recursive: bool = False
-    reader: str = DEFAULT_READER
+    reader: ReaderName = DEFAULT_READER
     max_memory_gb: float = DEFAULT_MAX_MEMORY_GB
     mask_dir: str | None = None
     no_seg: bool = False
@@ -95,7 +95,7 @@ def patch_request(
     target_mpp: float | None,
     target_mag: float | None,
     allow_upsample: bool,
-    background: str,
+    background: Background,
 ) -> PatchRequest:
     """Put together what the flags of those names ask for.
 
@@ -121,6 +121,15 @@ def patch_request(
     )
 
 
+def tissue_sources(mask_dir: str | None, no_seg: bool) -> None:
+    """Refuse two ways of finding tissue.
+
+    Raises:
+        UsageError: both are given.
+    """
+    _refuse_several({"--mask_dir": mask_dir, "--no_seg": no_seg or None})
+
+
 def _given(flags: dict) -> list[str]:
     return [flag for flag, value in flags.items() if value is not None]
 
@@ -138,7 +147,5 @@ def _overlap_px(text: str, patch_size_px: int) -> int:
     except (ValueError, OverflowError) as error:
         raise UsageError(f"--overlap {text}: pixels such as 64, or a part of the patch such as 0.25") from error
     if not 0 <= overlap_px < patch_size_px:
-        raise UsageError(
-            f"--overlap {text} is {overlap_px} px: from 0 to less than the patch's {patch_size_px} px, or it stands still"
-        )
+        raise UsageError(f"--overlap {text} is {overlap_px} px: must be from 0 to below the patch's {patch_size_px} px")
     return overlap_px

@@ -76,8 +76,10 @@ def _results(tasks: Mapping[str, Task], failed_status: str, num_workers: int, ba
             yield task()
         return
     for item_id, outcome in in_processes(isolated, num_workers):
-        crashed = isinstance(outcome, Crash)
-        yield Result(item_id, failed_status, str(outcome), failed=True) if crashed else outcome
+        if isinstance(outcome, Crash):
+            yield Result(item_id, failed_status, outcome.reason, failed=True)
+        else:
+            yield outcome
 
 
 def _run_one(item_id: str, task: Task, failed_status: str) -> Result:

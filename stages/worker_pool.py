@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -17,8 +18,11 @@ PRELOAD = ["stages.slide_patching"]
 QUEUED_PER_WORKER = 2
 
 
-class Crash(str):
-    """Says that the process which did a task died."""
+@dataclass(frozen=True)
+class Crash:
+    """In place of a result: the process that did the task died."""
+
+    reason: str
 
 
 def in_processes(tasks: Mapping[str, Callable[[], T]], num_workers: int) -> Iterator[tuple[str, T | Crash]]:

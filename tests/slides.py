@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from demo.slides import write_pyramid
+from wsi_core.slide import Slide
 
 GLASS, PINK = (243, 243, 245), (205, 120, 165)
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in level-0 pixels
@@ -35,6 +37,15 @@ def small_slide(
     image = picture(size_px, boxes, [HOLE] if holes is None and tissue is None else holes or [])
     write_pyramid(path, image, sizes_px=sizes_px or (size_px, (size_px[0] // 4, size_px[1] // 4)))
     return path
+
+
+def shrink_slide(path: Path, smaller: Path, *, mpp: float) -> None:
+    """Write what a scanner of half the resolution would see."""
+    with Slide(path) as slide:
+        size = slide.size_level0[0] // 2, slide.size_level0[1] // 2
+        write_pyramid(
+            smaller, cv2.resize(slide.read((0, 0), 0, slide.size_level0), size, interpolation=cv2.INTER_AREA), mpp=mpp
+        )
 
 
 def truncate(path: Path, keep: float = 0.5) -> Path:

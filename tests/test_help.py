@@ -15,14 +15,19 @@ REQUIRED = object()
 # script -> flag -> default; None: worked out from the data or another flag
 FLAGS = {
     "create_patches_fp": {
-        "source": REQUIRED, "save_dir": REQUIRED, "patch_size": 256, "step_size": None, "patch_level": 0,
-        "custom_downsample": 1, "preset": None, "process_list": None, "seg": False, "patch": False, "stitch": False,
+        "source": REQUIRED, "save_dir": REQUIRED, "patch_size": 256, "step_size": None, "patch_level": None,
+        "custom_downsample": None, "overlap": None, "target_mpp": None, "target_mag": None, "mpp": None,
+        "allow_upsample": False, "recursive": False, "reader": "openslide", "max_memory_gb": 8.0, "background": "black",
+        "mask_dir": None, "no_seg": False, "roi": None, "grid": "contour", "min_tissue": None, "white_thresh": None,
+        "black_thresh": None, "blur_thresh": None, "pen_thresh": None, "save_patches": False, "contact_sheet": False,
+        "dry_run": False, "num_workers": 1, "patches_per_s": 12.0,
+        "preset": None, "process_list": None, "seg": False, "patch": False, "stitch": False,
         "no_auto_skip": False,
     },
     "extract_features_fp": {
-        "data_h5_dir": REQUIRED, "data_slide_dir": REQUIRED, "csv_path": REQUIRED, "feat_dir": REQUIRED,
+        "data_h5_dir": REQUIRED, "data_slide_dir": None, "csv_path": REQUIRED, "feat_dir": REQUIRED,
         "batch_size": 256, "slide_ext": ".svs", "model_name": "resnet50_trunc", "target_patch_size": None,
-        "no_auto_skip": False, "encoder_ckpt": None,
+        "no_auto_skip": False, "encoder_ckpt": None, "reader": "openslide", "max_memory_gb": 8.0,
     },
     "create_splits_seq": {
         "task": REQUIRED, "seed": 1, "k": 10, "label_frac": 1.0, "val_frac": 0.1, "test_frac": 0.1,
@@ -48,6 +53,9 @@ FLAGS = {
     },
 }  # fmt: skip
 CHOICES = {
+    ("create_patches_fp", "reader"): {"openslide", "tiffslide"},
+    ("create_patches_fp", "background"): {"black", "white"},
+    ("create_patches_fp", "grid"): {"contour", "global"},
     ("main", "opt"): {"adam", "sgd"},
     ("main", "bag_loss"): {"svm", "ce"},
     ("main", "inst_loss"): {"svm", "ce"},

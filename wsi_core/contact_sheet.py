@@ -20,8 +20,8 @@ NO_PICTURE_RGB: Color = (226, 229, 233)
 TEXT_RGB, SMALL_TEXT_RGB = (28, 32, 38), (92, 99, 110)
 GOOD_RGB, EMPTY_RGB, FAILED_RGB, WAITING_RGB = (46, 125, 50), (217, 130, 0), (198, 40, 40), (120, 126, 136)
 
-CARD_WIDTHS_PX = (140, 420)  # the least and the most, within what a page of these pixels allows
-PAGE_PIXELS = 12e6
+CARD_WIDTHS_PX = (140, 420)  # the least and the most
+PAGE_PIXELS = 12e6  # what a page has in between
 MAX_PAGE_SIDE_PX = 10_000
 PAGE_ASPECT = 1.4
 PICTURE_ASPECT = 4 / 3
@@ -86,9 +86,10 @@ class _Layout:
     def of(cls, count: int) -> "_Layout":
         card_aspect = cls(1, 1, CARD_WIDTHS_PX[1]).height / CARD_WIDTHS_PX[1]
         columns = max(1, min(count, math.ceil(math.sqrt(count * card_aspect * PAGE_ASPECT))))
-        wanted = np.clip(math.sqrt(PAGE_PIXELS / max(1, count) / card_aspect), *CARD_WIDTHS_PX)
-        fits = MAX_PAGE_SIDE_PX / (columns + 1) / 1.05  # a margin goes with each card
-        return cls(columns, math.ceil(count / columns), int(min(wanted, fits)))
+        rows = math.ceil(count / columns)
+        wanted = int(np.clip(math.sqrt(PAGE_PIXELS / max(1, count) / card_aspect), *CARD_WIDTHS_PX))
+        layouts = (cls(columns, rows, width) for width in range(wanted, 0, -1))
+        return next(layout for layout in layouts if max(layout.page_px) <= MAX_PAGE_SIDE_PX)
 
     @property
     def gap(self) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from utils.atomic import atomic_path
 from utils.errors import ItemError
 from utils.version import VERSION
-from wsi_core.patch_reading import PatchReading
+from wsi_core.patch_reading import PatchReading, background_of
 from wsi_core.resolution import magnification_of_mpp
 
 STATUS_BAD = "bad_coords"
@@ -192,7 +192,7 @@ def _reading(attributes: dict, downsample_x: float) -> PatchReading:
         read_size_px=patch_size_px,
         target_size_px=int(target),
         size_level0=int(attributes.get("patch_size_level0", round(patch_size_px * downsample_x))),
-        background=str(attributes.get("background", "black")),
+        background=background_of(str(attributes.get("background", "black"))),
     )
 
 

@@ -14,7 +14,8 @@ HEAD = 0.6  # of what is kept of a long name; the rest is its end
 @cache
 def font(height_px: int) -> ImageFont.FreeTypeFont:
     """Return a font that has Latin, Greek and Cyrillic letters; others, such as Chinese, are drawn as boxes."""
-    return ImageFont.truetype(_font_path(), max(1, height_px))
+    # the other engine, Raqm, refuses some characters
+    return ImageFont.truetype(_font_path(), max(1, height_px), layout_engine=ImageFont.Layout.BASIC)
 
 
 @cache

@@ -121,7 +121,9 @@ def parse_params(cells: dict[str, str], defaults: SlideParams, *, where: str) ->
 
 def _explain(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(str(part) for part in issue['loc']) or 'value'} = {issue['input']!r}: {issue['msg']}"
+        f"{'.'.join(map(str, issue['loc']))} = {issue['input']!r}: {issue['msg']}"
+        if issue["loc"]
+        else issue["msg"].removeprefix("Value error, ")  # of several fields together
         for issue in error.errors()
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from wsi_core.pyramid import level_to_read
-from wsi_core.slide import Slide
+from wsi_core.slide import Background, Slide
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PatchReading:
     read_size_px: int
     target_size_px: int
     size_level0: int
-    background: str = "black"
+    background: Background = "black"
 
     @property
     def resize_factor(self) -> float:
@@ -61,7 +61,7 @@ class PatchReading:
             read_size_px=number("patch_size", self.read_size_px),
             target_size_px=number("resized_to", self.target_size_px),
             size_level0=number("patch_size_level0", self.size_level0),
-            background=texts.get("background", self.background),
+            background=background_of(texts.get("background", self.background)),
         )
 
     def on(self, slide: Slide) -> "PatchReading":
@@ -71,6 +71,11 @@ class PatchReading:
         level = level_to_read(slide, self.size_level0 / self.target_size_px)
         read_size_px = max(1, round(self.size_level0 / slide.level_downsamples[level][0]))
         return replace(self, level=level, read_size_px=read_size_px)
+
+
+def background_of(text: str) -> Background:
+    """Read what ``as_text`` kept."""
+    return "white" if text == "white" else "black"
 
 
 def read_patch(slide: Slide, reading: PatchReading, corner: tuple[int, int]) -> np.ndarray:

@@ -8,7 +8,7 @@ from wsi_core.params import SlideResolution
 from wsi_core.patch_reading import PatchReading
 from wsi_core.pyramid import RESOLUTION_TOLERANCE, level_to_read, snapped
 from wsi_core.resolution import Resolution, shown_properties
-from wsi_core.slide import Slide
+from wsi_core.slide import Background, Slide
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class PatchRequest:
     custom_downsample: int = 1
     target_mpp: float | None = None
     allow_upsample: bool = False
-    background: str = "black"
+    background: Background = "black"
 
     def for_row(self, row: SlideResolution) -> "PatchRequest":
         """Return it with what a slide's row of a list says: the row comes before the command."""

@@ -43,7 +43,8 @@ class SlideFolder:
             UsageError: there is none.
         """
         paths = self._tree if self.recursive else self._top
-        slides, others = [], []
+        slides: list[Path] = []
+        others: list[Path] = []
         for path in _without_companions(paths):
             known = slide_id_of(path.name) != path.name
             (slides if known or _is_slide_by_content(path) else others).append(path)

@@ -84,7 +84,7 @@ def test_a_damaged_file_is_not_complete(feat_dir, where, damage):
         replace(PATCHES, reading=PatchReading(0, 512, 256, 512)),
         replace(PATCHES, reading=PatchReading(0, 256, 256, 256, "white")),
     ],
-    ids=["moved", "fewer", "larger", "level", "downsample"],
+    ids=["moved", "fewer", "larger", "level", "downsample", "background"],
 )
 def test_features_of_other_patches_are_not_complete(feat_dir, other):
     assert not is_complete(feat_dir, "0012", other, dim=5)

@@ -103,6 +103,7 @@ from pathlib import Path
 import cv2, numpy as np
 from datasets.patches import PatchBatches, SlidePatches, batch_loader
 from wsi_core.coords_file import PatchCoords
+from wsi_core.patch_reading import PatchReading
 
 def with_one_thread(image):
     cv2.setNumThreads(1)

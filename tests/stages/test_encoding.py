@@ -83,7 +83,7 @@ def test_a_slide_without_memory_for_its_features_leaves_the_next_one_its_own(job
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_unreadable_slide_in_the_middle_costs_itself_only(jobs, num_workers):
     encoder = build_encoder("handcrafted")
-    jobs[1].slide_path.write_bytes(b"no picture")
+    jobs[1].path.write_bytes(b"no picture")
     first, middle, last = encode_all(SlideEncoder(jobs, encoder, 5, num_workers), 3)
     assert isinstance(middle, str) and "1.png" in middle
     np.testing.assert_array_equal(first, encode_one(jobs[0], encoder))

@@ -38,7 +38,7 @@ def test_masks_patches_and_stitches_are_made(cohort):
     assert (row["status"], row["process"], row["n_contours"]) == ("processed", "0", "1")
     patches = read_coords(cohort / "out" / "patches" / "good.h5")
     assert len(patches) == int(row["n_patches"]) > 0
-    assert (patches.patch_size_px, patches.patch_level, patches.save_path) == (256, 0, "out/patches")
+    assert (patches.reading.read_size_px, patches.reading.level, patches.save_path) == (256, 0, "out/patches")
     assert patches.mpp == pytest.approx((0.5, 0.5), rel=1e-3)
     for folder in ("masks", "stitches"):
         with Image.open(cohort / "out" / folder / "good.png") as picture:
@@ -241,7 +241,7 @@ def test_step_size_is_patch_size_unless_given(cohort):
 def test_custom_downsample_reads_larger_and_says_so(cohort):
     run("--patch", "--patch_size", "128", "--custom_downsample", "2")
     patches = read_coords(cohort / "out" / "patches" / "good.h5")
-    assert (patches.patch_size_px, patches.target_patch_size_px, patches.patch_size_level0) == (256, 128, 256)
+    assert (patches.reading.read_size_px, patches.reading.target_size_px, patches.patch_size_level0) == (256, 128, 256)
     with h5py.File(cohort / "out" / "patches" / "good.h5") as file:
         assert file["coords"].attrs["patch_size"] == 256
 

@@ -1,10 +1,16 @@
+from functools import partial
+
 import pytest
 
 from stages.runner import Result, run_each, summarise
 from utils.errors import EXIT_DONE, EXIT_SOME_FAILED, ItemError, UsageError
 
 
-def work(name):
+def tasks(*names, work=None):
+    return {name: partial(work or do, name) for name in names}
+
+
+def do(name):
     if name == "torn":
         raise ItemError("torn.svs is truncated", "failed_open")
     if name == "odd":
@@ -14,7 +20,7 @@ def work(name):
 
 def test_a_failure_costs_only_its_item_and_is_named(caplog):
     caplog.set_level("INFO")
-    results = run_each(["a", "torn", "odd", "b"], work, failed_status="failed_patch")
+    results = run_each(tasks("a", "torn", "odd", "b"), failed_status="failed_patch")
     assert [(r.status, r.failed) for r in results] == [
         ("processed", False), ("failed_open", True), ("failed_patch", True), ("processed", False),
     ]  # fmt: skip
@@ -25,12 +31,12 @@ def test_a_failure_costs_only_its_item_and_is_named(caplog):
 
 def test_every_result_is_reported_as_it_comes():
     seen = []
-    run_each(["a", "torn"], work, on_result=seen.append)
+    run_each(tasks("a", "torn"), on_result=seen.append)
     assert [result.item_id for result in seen] == ["a", "torn"]
 
 
 def test_all_done_is_exit_code_0():
-    assert summarise(run_each(["a"], work)) == EXIT_DONE
+    assert summarise(run_each(tasks("a"))) == EXIT_DONE
     assert summarise([]) == EXIT_DONE
 
 
@@ -39,4 +45,4 @@ def test_wrong_use_stops_the_run():
         raise UsageError("wrong flag")
 
     with pytest.raises(UsageError):
-        run_each(["a"], wrong)
+        run_each(tasks("a", work=wrong))

@@ -26,9 +26,9 @@ from wsi_core.slide import Slide
 
 PINK, GLASS = (205, 120, 165), (243, 243, 245)
 ALL = QualityFilters(white_thresh=5, black_thresh=50, blur_thresh=20, pen_thresh=0.2)
-# what cells of an eighth of a patch can be wrong by where outlines are smooth: about two of the 32 at a patch's rim
-# are cut unevenly, each by up to a half, and 1/64 is the area of one
-TOLERANCE = 0.03
+# An outline that crosses a patch's rim cuts two cells there, whose tissue is taken as evenly spread: each is wrong by
+# at most half a cell, and a cell is 1/64 of a patch where they are widest. Outlines that cross more often add theirs.
+TOLERANCE = 0.02
 
 
 def blob(rng, center, radius, n_points):
@@ -97,13 +97,15 @@ def test_a_whole_resection_is_measured_as_finely_as_a_small_slide():
 def test_outlines_as_segmentation_finds_them_are_measured_too():
     mask = (cv2.GaussianBlur(np.random.default_rng(3).normal(size=(300, 300)), (0, 0), 8) > 0).astype(np.uint8)
     outlines, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    rings = [(outline.reshape(-1, 2) * 32, parent) for outline, parent in zip(outlines, hierarchy[0, :, 3])]
+    rings = [
+        (outline.reshape(-1, 2) * 32, parent) for outline, parent in zip(outlines, hierarchy[0, :, 3], strict=True)
+    ]
     contours = [
         Contour(ring, [hole for hole, above in rings if above == index])
         for index, (ring, parent) in enumerate(rings)
         if parent == -1 and len(ring) > 2
     ]
-    coords = grid(9600, 128)
+    coords = grid(9600, 131)
     assert np.abs(tissue_fraction(coords, (256, 256), contours) - exact(coords, (256, 256), contours)).max() < 0.05
 
 
@@ -189,7 +191,7 @@ def test_real_tissue_is_kept_and_real_glass_is_not(shared, name):
     reasons = np.array([reason_to_drop(patch, ALL) for patch in patches])
     assert set(reasons[fractions >= 0.5]) == {""}
     assert (reasons[fractions == 0] == "white").mean() > 0.9
-    inner = [patch for patch, fraction in zip(patches, fractions) if fraction >= 0.5]
+    inner = [patch for patch, fraction in zip(patches, fractions, strict=True) if fraction >= 0.5]
     assert min(map(mean_saturation, inner)) > 30 and min(map(sharpness, inner)) > 70
     assert max(map(pen_fraction, inner)) < 0.1
     assert {reason_to_drop(cv2.GaussianBlur(patch, (0, 0), 4), ALL) for patch in inner} == {"blur"}

@@ -124,7 +124,7 @@ def test_an_image_too_large_for_memory_is_refused_before_it_is_decoded(tmp_path)
 
 def test_a_limit_that_is_set_lower_counts(tmp_path, image):
     Image.fromarray(image).save(tmp_path / "a.png")
-    with pytest.raises(ItemError, match="--max_memory_gb 0.01"):
+    with pytest.raises(ItemError, match=r"--max_memory_gb 0\.01"):
         Slide(tmp_path / "a.png", max_memory_gb=0.01)
     assert Image.MAX_IMAGE_PIXELS is not None  # the limit of other users of Pillow stays
 

@@ -68,7 +68,7 @@ def test_what_a_slide_is_made_of_is_no_slide(tmp_path):
 
 def test_an_empty_folder_is_told(tmp_path):
     (tmp_path / "notes.txt").write_text("text")
-    with pytest.raises(UsageError, match="no slides in .*--recursive looks below it"):
+    with pytest.raises(UsageError, match=r"no slides in .*--recursive looks below it"):
         _ = SlideFolder(tmp_path).names
 
 

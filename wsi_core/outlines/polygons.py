@@ -64,7 +64,7 @@ def _require_inside(ring: np.ndarray, slide_size_level0: tuple[int, int], where:
     if (beyond > OUTSIDE_TOLERANCE * size).any():
         (left, top), (right, bottom) = ring.min(axis=0), ring.max(axis=0)
         raise ItemError(
-            f"{where}: x {left:g} to {right:g}, y {top:g} to {bottom:g} lies outside the slide of {size[0]}x{size[1]} px; "
+            f"{where}: x {left:g} to {right:g}, y {top:g} to {bottom:g} is outside the slide, {size[0]}x{size[1]} px; "
             "coordinates must be level-0 pixels of this slide",
             STATUS,
         )

@@ -77,8 +77,8 @@ class ImageReader:
         if needed_gib > max_memory_gb:
             raise ReadError(
                 f"a plain image of {width}x{height} px takes {needed_gib:.2g} GiB of memory, more than --max_memory_gb "
-                f"{max_memory_gb:g}; convert it: "
-                f"vips tiffsave '{path.name}' '{path.stem}_pyramid.tiff' --tile --pyramid --compression jpeg --Q 90 --bigtiff"
+                f"{max_memory_gb:g}; convert it: vips tiffsave '{path.name}' '{path.stem}_pyramid.tiff' "
+                "--tile --pyramid --compression jpeg --Q 90 --bigtiff"
             )
 
 

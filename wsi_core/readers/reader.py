@@ -9,19 +9,23 @@ Size = tuple[int, int]
 
 
 class SlideReader(Protocol):
-    """A slide file open for reading. Positions and sizes are (x, y) and (width, height).
+    """A slide file open for reading. Positions and sizes are (x, y) and (width, height)."""
 
-    Attributes:
-        format: a short word such as ``aperio``, ``generic-tiff`` or ``png``.
-        level_dimensions: width and height of each level, the finest first.
-        level_downsamples: how much smaller each level is, the mean of both axes.
-        properties: what the file says of itself, under OpenSlide's names.
-    """
+    @property
+    def format(self) -> str:
+        """A short word such as ``aperio``, ``generic-tiff`` or ``png``."""
 
-    format: str
-    level_dimensions: tuple[Size, ...]
-    level_downsamples: tuple[float, ...]
-    properties: Mapping[str, str]
+    @property
+    def level_dimensions(self) -> tuple[Size, ...]:
+        """Width and height of each level, the finest first."""
+
+    @property
+    def level_downsamples(self) -> tuple[float, ...]:
+        """How much smaller each level is, the mean of both axes."""
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """What the file says of itself, under OpenSlide's names."""
 
     def read_region(self, location_level0: Size, level: int, size_px: Size) -> Image.Image:
         """Return a region as RGB, or as RGBA where a part of it is transparent or outside the slide.
