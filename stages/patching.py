@@ -27,7 +27,7 @@ from wsi_core.slide_folder import SlideFolder
 logger = logging.getLogger(__name__)
 
 SHOWN_NAMES = 10
-SHOWN_PARAMS = ("sthresh", "mthresh", "close", "a_t", "a_h", "use_otsu")  # on the contact sheet
+SHOWN_PARAMS = ("sthresh", "mthresh", "close", "a_t", "a_h")  # on the contact sheet
 
 
 def create_patches(config: PatchingConfig) -> int:
@@ -142,6 +142,7 @@ def _sheet_entries(slides: ProcessList, config: PatchingConfig) -> list[SheetEnt
                 caption=_caption(cells),
                 picture=picture if picture.is_file() else None,
                 failed=cells["status"].startswith("failed"),
+                reason=cells["reason"],
             )
         )
     return entries
@@ -149,10 +150,12 @@ def _sheet_entries(slides: ProcessList, config: PatchingConfig) -> list[SheetEnt
 
 def _caption(cells: Mapping[str, str]) -> str:
     """Return the parameters to judge a mask by, and what came of them."""
-    settings = " ".join(f"{name} {cells[name]}" for name in SHOWN_PARAMS)
-    if cells["reason"]:
-        return f"{settings}\n{cells['reason']}"
-    counts = (
-        f"{cells[name]} {word}" for name, word in (("n_contours", "contours"), ("n_patches", "patches")) if cells[name]
-    )
-    return f"{settings}\n{', '.join(counts)}"
+    settings = [f"{name} {cells[name]}" for name in SHOWN_PARAMS]
+    if cells["use_otsu"] == "True":
+        settings[0] = "Otsu"
+    counts = [
+        f"{cells[column]} {word}"
+        for column, word in (("n_contours", "contours"), ("n_patches", "patches"))
+        if cells[column]
+    ]
+    return f"{' '.join(settings)}\n{', '.join(counts)}"

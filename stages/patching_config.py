@@ -35,6 +35,9 @@ class PatchingConfig:
         save_patches: store the images of the patches too.
         contact_sheet: draw all masks on one page.
         num_workers: processes; each works on a slide of its own.
+
+    Raises:
+        UsageError: tissue is to be found in two ways.
     """
 
     source: str
@@ -58,6 +61,10 @@ class PatchingConfig:
     save_patches: bool = False
     contact_sheet: bool = False
     num_workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse two ways of finding tissue."""
+        _refuse_several({"--mask_dir": self.mask_dir, "--no_seg": self.no_seg or None})
 
     def mask_path(self, slide_id: str) -> Path:
         """Return where the picture of the segmentation goes."""
@@ -119,15 +126,6 @@ def patch_request(
         allow_upsample=allow_upsample,
         background=background,
     )
-
-
-def tissue_sources(mask_dir: str | None, no_seg: bool) -> None:
-    """Refuse two ways of finding tissue.
-
-    Raises:
-        UsageError: both are given.
-    """
-    _refuse_several({"--mask_dir": mask_dir, "--no_seg": no_seg or None})
 
 
 def _given(flags: dict) -> list[str]:

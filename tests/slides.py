@@ -43,9 +43,8 @@ def shrink_slide(path: Path, smaller: Path, *, mpp: float) -> None:
     """Write what a scanner of half the resolution would see."""
     with Slide(path) as slide:
         size = slide.size_level0[0] // 2, slide.size_level0[1] // 2
-        write_pyramid(
-            smaller, cv2.resize(slide.read((0, 0), 0, slide.size_level0), size, interpolation=cv2.INTER_AREA), mpp=mpp
-        )
+        image = slide.read((0, 0), 0, slide.size_level0)
+    write_pyramid(smaller, cv2.resize(image, size, interpolation=cv2.INTER_AREA), mpp=mpp)
 
 
 def truncate(path: Path, keep: float = 0.5) -> Path:
