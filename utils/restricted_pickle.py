@@ -1,75 +1,136 @@
 """Pickles of strangers: read when they hold numbers, text and containers alone. The only place that unpickles.
 
-A pickle is a program; it may call whatever it can import. This one may import nothing but what numpy needs to rebuild
-an array of numbers, so it can do no harm: https://docs.python.org/3/library/pickle.html#restricting-globals
+A pickle is a program: it calls what it names, and sets the state of what it made. Here it finds functions of our own
+in the place of numpy's, which make arrays of numbers and check every argument, and no class and nothing else:
+https://docs.python.org/3/library/pickle.html#restricting-globals
 """
 
-import codecs
+import io
+import math
 import pickle
+import pickletools
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from utils.errors import ItemError, one_line
 
-# numpy has moved these; the names of all its versions lead to the same functions of the one that is installed.
-_NUMPY_MODULES = (
-    "numpy",
-    "numpy.core.multiarray",
-    "numpy._core.multiarray",
-    "numpy.core.numeric",
-    "numpy._core.numeric",
-)
+NUMBERS = re.compile(r"[biufc]\d{1,2}")  # codes of bool, whole, real and complex numbers, without a byte order
+BYTE_ORDERS = ("<", ">", "=", "|")
+MEMO_OPCODES = ("PUT", "BINPUT", "LONG_BINPUT")
+# What numpy's and Python's own loading raises at damaged files.
+_FAILURES = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
 
 
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> object:
-        if module in _NUMPY_MODULES and name in _ALLOWED_OF_NUMPY:
-            return _ALLOWED_OF_NUMPY[name]
-        if (module, name) == ("_codecs", "encode"):  # how old protocols write bytes
-            return codecs.encode
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data")
-
-
-def _numeric_dtype(*arguments: object) -> np.dtype:
-    """Make a dtype, but none of Python objects."""
-    dtype = np.dtype(*arguments)  # type: ignore[call-overload]
-    if dtype.hasobject:
-        raise pickle.UnpicklingError("it holds an array of Python objects, which is no data")
-    return dtype
-
-
-def _frombuffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)  # type: ignore[call-overload]
-
-
-def _scalar(dtype: np.dtype, data: bytes) -> np.generic:
-    return np.frombuffer(data, dtype)[0]
-
-
-def _reconstruct(subtype: type, shape: tuple[int, ...], dtype: object) -> np.ndarray:
-    """Make the empty array that the pickle then fills."""
-    return np.ndarray.__new__(np.ndarray, (0,), np.int8)
-
-
-_ALLOWED_OF_NUMPY: dict[str, object] = {
-    "ndarray": np.ndarray,
-    "dtype": _numeric_dtype,
-    "_reconstruct": _reconstruct,
-    "scalar": _scalar,
-    "_frombuffer": _frombuffer,
-}
-
-
-def load_data(path: Path) -> object:
+def load_data(path: Path) -> Any:
     """Read a pickle of containers, texts, numbers and numpy arrays of numbers.
 
     Raises:
         ItemError: it is missing, damaged, or asks for anything else; names that.
     """
     try:
-        with path.open("rb") as file:
-            return _ArraysOnly(file).load()
-    except (pickle.UnpicklingError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError) as error:
-        reason = str(error) if isinstance(error, pickle.UnpicklingError) else one_line(error)
-        raise ItemError(f"{path.name} is no pickle that can be read: {reason}") from error
+        data = path.read_bytes()
+        _require_small_memo(data)
+        return _ArraysOnly(io.BytesIO(data)).load()
+    except pickle.UnpicklingError as error:
+        raise ItemError(f"{path.name} is no pickle that can be read: {' '.join(str(error).split())}") from error
+    except _FAILURES as error:
+        raise ItemError(f"{path.name} is no pickle that can be read: {one_line(error)}") from error
+
+
+def _require_small_memo(data: bytes) -> None:
+    """Refuse a number in the memo that is larger than the file: Python would make room for all numbers below it."""
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in MEMO_OPCODES and int(argument or 0) > len(data):
+            raise pickle.UnpicklingError(f"it asks for a memo of {argument} values")
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> object:
+        # numpy.core became numpy._core; the names of all versions lead to the same functions here
+        function = _FUNCTIONS.get((module.replace("numpy._core", "numpy.core"), name))
+        if function is None:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data")
+        return function
+
+
+class _Dtype:
+    """A dtype that is being unpickled: numpy's own would take any flags and fields from the file."""
+
+    def __init__(self, code: str) -> None:
+        self.numpy = np.dtype(code)
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] not in BYTE_ORDERS:
+            raise pickle.UnpicklingError(f"{state[1]!r} is no order of bytes")
+        self.numpy = self.numpy.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """An array that is being unpickled: empty, then filled once its shape and bytes agree."""
+
+    def __setstate__(self, state: tuple) -> None:
+        _version, shape, dtype, is_fortran, data = state
+        super().__setstate__((1, shape, _checked(dtype, data, shape), is_fortran, data))
+
+
+def _checked(dtype: object, data: object, shape: tuple[int, ...]) -> np.dtype:
+    """Return the dtype, if so many of its numbers are in the data."""
+    if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
+        raise pickle.UnpicklingError("it holds an array of something else than numbers")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.numpy.itemsize != len(data):
+        raise pickle.UnpicklingError(f"an array of shape {shape} has {len(data)} bytes")
+    return dtype.numpy
+
+
+def _ndarray() -> None:
+    """Stand for the class, which is named in the file but not called."""
+    raise pickle.UnpicklingError("it makes an array without data")
+
+
+def _dtype(code: str, *_align_and_copy: object) -> _Dtype:
+    if not NUMBERS.fullmatch(code):
+        raise pickle.UnpicklingError(f"it holds an array of {code}, which are no numbers")
+    return _Dtype(code)
+
+
+def _reconstruct(_subtype: object, _shape: object, _code: object) -> np.ndarray:
+    return _Array(0, np.int8)
+
+
+def _scalar(dtype: object, data: bytes) -> np.generic:
+    return np.frombuffer(data, _checked(dtype, data, (1,)))[0]
+
+
+def _frombuffer(
+    data: bytes, dtype: object, shape: tuple[int, ...], order: str, axis_order: tuple[int, ...] | None = None
+) -> np.ndarray:
+    array = np.frombuffer(data, _checked(dtype, data, shape)).copy()
+    if order == "K" and axis_order is not None:
+        return array.reshape(shape).transpose(axis_order)
+    return array.reshape(shape, order=order)  # type: ignore[call-overload]
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it holds bytes as {encoding!r}")
+    return text.encode(encoding)
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+_FUNCTIONS: dict[tuple[str, str], Callable] = {
+    ("numpy", "ndarray"): _ndarray,
+    ("numpy", "dtype"): _dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    # how protocols before 3 write bytes, and none of them
+    ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
+}

@@ -11,14 +11,14 @@ from wsi_core.outlines.geojson_file import read_geojson
 from wsi_core.outlines.mask_picture import read_mask
 from wsi_core.outlines.polygons import STATUS
 
-# endings of the files of a slide, the most exact kind first
+# endings of a slide's file, in the order in which they are looked for
 READERS: dict[str, Callable[[Path, tuple[int, int]], list[Contour]]] = {
     ".geojson": read_geojson,
     ".json": read_geojson,
     ".xml": read_annotation_xml,
-    ".png": read_mask,
     ".pkl": read_contour_pickle,
     "_mask.pkl": read_contour_pickle,
+    ".png": read_mask,
 }
 
 

@@ -6,7 +6,6 @@ member ``clam_sha256`` tells whether the features are as we wrote them.
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,21 @@ from typing import Any
 import numpy as np
 
 from utils.atomic import write_text
-from utils.errors import ItemError
+from utils.errors import ItemError, one_line
 from wsi_core.contours import Contour
-from wsi_core.outlines.polygons import MIN_POINTS, STATUS, Polygon, contours_of
-
-logger = logging.getLogger(__name__)
+from wsi_core.outlines.polygons import STATUS, Polygon, Ring, contours_of, encloses, require_polygons
 
 TISSUE_CLASS = {"name": "Tissue", "color": [0, 255, 0]}
 HASH, FEATURES = "clam_sha256", "features"
+WITHOUT_AREA = ("Point", "MultiPoint", "LineString", "MultiLineString")
 
 
 def write_geojson(path: Path, contours: list[Contour]) -> None:
-    """Write contours, atomically; those of fewer than three points, which enclose nothing, are left out."""
-    features = _dump([_feature(contour) for contour in contours if len(contour.outline) >= MIN_POINTS])
+    """Write contours, atomically; outlines of fewer than three different points, which no ring can have, are left out.
+
+    A feature's name is the contour's number.
+    """
+    features = _dump([_feature(contour) for contour in contours if encloses(contour.outline)])
     text = f'{{"type":"FeatureCollection","{HASH}":"{_sha256(features)}","{FEATURES}":{features}}}\n'
     write_text(path, text)
 
@@ -35,18 +36,18 @@ def read_geojson(path: Path, slide_size_level0: tuple[int, int]) -> list[Contour
     """Read the polygons of a file, numbered from 0 in their order; points and lines are passed over.
 
     Args:
-        path: a FeatureCollection, a list of features, a single one, or geometries alone.
+        path: a FeatureCollection, a list of features, a single one, or geometries alone. A collection of no features
+            is a slide without tissue.
         slide_size_level0: width and height of the slide.
 
     Raises:
         ItemError: it is no GeoJSON, or a ring is not closed, is none, or lies outside (status ``failed_seg``).
     """
-    value = _load(path)
-    geometries = list(_geometries(value, path.name))
+    geometries = list(_geometries(_load(path), path.name))
     polygons = [polygon for geometry, where in geometries for polygon in _polygons(geometry, where)]
-    passed_over = len(geometries) - len({polygon.where for polygon in polygons})
-    if passed_over:
-        logger.warning("%s: %d shapes without an area (points, lines) are passed over", path.name, passed_over)
+    if geometries:
+        passed_over = sum(geometry["type"] in WITHOUT_AREA for geometry, _ in geometries)
+        require_polygons(path.name, n_polygons=len(polygons), n_passed_over=passed_over)
     return contours_of(polygons, slide_size_level0)
 
 
@@ -64,7 +65,7 @@ def is_edited(path: Path) -> bool:
 
 
 def _feature(contour: Contour) -> dict[str, object]:
-    rings = [ring for ring in (contour.outline, *contour.holes) if len(ring) >= MIN_POINTS]
+    rings = [contour.outline, *filter(encloses, contour.holes)]
     return {
         "type": "Feature",
         "geometry": {"type": "Polygon", "coordinates": [[*ring.tolist(), ring[0].tolist()] for ring in rings]},
@@ -84,27 +85,35 @@ def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ItemError(f"{path.name} is no GeoJSON: {error}", STATUS) from error
+        raise ItemError(f"{path.name} is no GeoJSON: {one_line(error)}", STATUS) from error
 
 
-def _geometries(value: Any, where: str) -> Iterator[tuple[dict, str]]:
-    """Yield all geometries with their place, however they are wrapped."""
-    if isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _geometries(item, f"{where}, feature {number}")
-        return
-    kind = value.get("type") if isinstance(value, dict) else None
-    if kind == "FeatureCollection":
-        yield from _geometries(_list(value.get(FEATURES), where), where)
-    elif kind == "Feature":
-        yield from _geometries(value.get("geometry"), where)
-    elif kind == "GeometryCollection":
-        for geometry in _list(value.get("geometries"), where):
-            yield from _geometries(geometry, where)
-    elif kind in {"Polygon", "MultiPolygon", "Point", "MultiPoint", "LineString", "MultiLineString"}:
-        yield value, where
-    else:
-        raise ItemError(f"{where}: no feature or geometry of GeoJSON (type {kind!r})", STATUS)
+def _geometries(value: Any, name: str) -> Iterator[tuple[dict, str]]:
+    """Yield all geometries with their place, however they are wrapped; a feature may be without one."""
+    for item, where in _features(value, name):
+        is_feature = _kind(item) == "Feature"
+        geometry = item.get("geometry") if is_feature else item
+        if is_feature and geometry is None:
+            continue
+        is_collection = _kind(geometry) == "GeometryCollection"
+        for part in _list(geometry.get("geometries"), where) if is_collection else [geometry]:
+            if _kind(part) not in ("Polygon", "MultiPolygon", *WITHOUT_AREA):
+                kind = repr(_kind(part))[:40]
+                raise ItemError(f"{where}: no feature or geometry of GeoJSON (type {kind})", STATUS)
+            yield part, where
+
+
+def _features(value: Any, name: str) -> list[tuple[Any, str]]:
+    """Return the features, or geometries alone, of a file with their place."""
+    if _kind(value) == "FeatureCollection":
+        value = _list(value.get(FEATURES), name)
+    if not isinstance(value, list):
+        return [(value, name)]
+    return [(item, f"{name}, feature {number}") for number, item in enumerate(value)]
+
+
+def _kind(value: Any) -> object:
+    return value.get("type") if isinstance(value, dict) else None
 
 
 def _list(value: Any, where: str) -> list:
@@ -114,27 +123,34 @@ def _list(value: Any, where: str) -> list:
 
 
 def _polygons(geometry: dict, where: str) -> Iterator[Polygon]:
-    coordinates = geometry.get("coordinates")
     if geometry["type"] == "Polygon":
-        yield _polygon(coordinates, where)
+        yield _polygon(geometry.get("coordinates"), where)
     elif geometry["type"] == "MultiPolygon":
-        for part in _list(coordinates, where):
+        for part in _list(geometry.get("coordinates"), where):
             yield _polygon(part, where)
 
 
 def _polygon(rings: Any, where: str) -> Polygon:
     if not _list(rings, where):
         raise ItemError(f"{where}: a polygon without points", STATUS)
-    exterior, *holes = (_opened(ring, where) for ring in rings)
-    return Polygon(exterior, holes, where)
+    exterior, *holes = rings
+    return Polygon(_ring(exterior, where), [_ring(hole, f"{where}, hole {n}") for n, hole in enumerate(holes)])
 
 
-def _opened(ring: Any, where: str) -> list[tuple[float, float]]:
+def _ring(value: Any, where: str) -> Ring:
     """Check that a ring is closed, as GeoJSON asks for (RFC 7946, 3.1.6), and return it without the repeated point."""
-    try:
-        points = [(float(point[0]), float(point[1])) for point in _list(ring, where)]
-    except (TypeError, ValueError, LookupError) as error:
-        raise ItemError(f"{where}: a point is not a pair of numbers", STATUS) from error
-    if len(points) < MIN_POINTS or not np.array_equal(points[0], points[-1]):
+    points = _points(value, where)
+    if not np.array_equal(points[0], points[-1], equal_nan=True):
         raise ItemError(f"{where}: a ring is not closed: its last point must repeat its first", STATUS)
-    return points[:-1]
+    return Ring(points[:-1], where)
+
+
+def _points(value: Any, where: str) -> np.ndarray:
+    """Return positions [x, y] or [x, y, z] as (N, 2)."""
+    try:
+        points = np.array(value)
+    except (ValueError, OverflowError) as error:  # of unequal lengths, or larger than any number
+        raise ItemError(f"{where}: a point is not a pair of numbers", STATUS) from error
+    if points.ndim != 2 or points.shape[1] < 2 or points.dtype.kind not in "iuf":
+        raise ItemError(f"{where}: a point is not a pair of numbers", STATUS)
+    return points[:, :2].astype(float)

@@ -1,6 +1,6 @@
 """How many patches a second the handcrafted descriptor describes on one core. Prints a table, asserts nothing.
 
-    python -m benchmarks.bench_handcrafted [SLIDE]
+    python -m benchmarks.handcrafted [SLIDE]
 
 Patches are cut from SLIDE, or are random where none is given. Reading them is not measured.
 """
