@@ -154,8 +154,8 @@ def _caption(cells: Mapping[str, str]) -> str:
     if cells["use_otsu"] == "True":
         settings[0] = "Otsu"
     counts = [
-        f"{cells[column]} {word}"
-        for column, word in (("n_contours", "contours"), ("n_patches", "patches"))
+        f"{cells[column]} {one if cells[column] == '1' else many}"
+        for column, one, many in (("n_contours", "contour", "contours"), ("n_patches", "patch", "patches"))
         if cells[column]
     ]
     return f"{' '.join(settings)}\n{', '.join(counts)}"
