@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from wsi_core.outlines.geojson_file import is_edited, write_geojson
 
 from stages.kept_patches import N_CONTOURS, how_they_differ, kept_patches, made_with, without_what_exists
 from stages.patch_quality import drop_bad_patches
@@ -24,6 +23,7 @@ from wsi_core.contours import Contour
 from wsi_core.coords_file import PatchCoords, read_coords, write_coords
 from wsi_core.drawing import draw_mask, draw_stitch
 from wsi_core.grid import Grid, patch_coords
+from wsi_core.outlines.geojson_file import is_edited, write_geojson
 from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
 from wsi_core.patch_reading import read_patch
@@ -171,10 +171,11 @@ class SlidePatching:
 
     def _segment(self) -> list[Contour]:
         """Find tissue, and draw it: all that was found where an id to keep is none of it."""
+        found = self.tissue.contours
         try:
             contours = self.contours
         except ItemError:
-            self._draw(self.tissue.contours)
+            self._draw(found)
             raise
         self._draw(contours)
         return contours

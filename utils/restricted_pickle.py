@@ -6,7 +6,6 @@ https://docs.python.org/3/library/pickle.html#restricting-globals
 """
 
 import io
-import math
 import pickle
 import pickletools
 import re
@@ -70,19 +69,17 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """An array that is being unpickled: empty, then filled once its shape and bytes agree."""
+    """An array that is being unpickled: empty, then filled; numpy refuses bytes that are too few or too many."""
 
     def __setstate__(self, state: tuple) -> None:
         _version, shape, dtype, is_fortran, data = state
-        super().__setstate__((1, shape, _checked(dtype, data, shape), is_fortran, data))
+        super().__setstate__((1, shape, _checked(dtype, data), is_fortran, data))
 
 
-def _checked(dtype: object, data: object, shape: tuple[int, ...]) -> np.dtype:
-    """Return the dtype, if so many of its numbers are in the data."""
+def _checked(dtype: object, data: object) -> np.dtype:
+    """Return the dtype, if it is one of ours and the data are bytes."""
     if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
         raise pickle.UnpicklingError("it holds an array of something else than numbers")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.numpy.itemsize != len(data):
-        raise pickle.UnpicklingError(f"an array of shape {shape} has {len(data)} bytes")
     return dtype.numpy
 
 
@@ -102,13 +99,13 @@ def _reconstruct(_subtype: object, _shape: object, _code: object) -> np.ndarray:
 
 
 def _scalar(dtype: object, data: bytes) -> np.generic:
-    return np.frombuffer(data, _checked(dtype, data, (1,)))[0]
+    return np.frombuffer(data, _checked(dtype, data))[0]
 
 
 def _frombuffer(
     data: bytes, dtype: object, shape: tuple[int, ...], order: str, axis_order: tuple[int, ...] | None = None
 ) -> np.ndarray:
-    array = np.frombuffer(data, _checked(dtype, data, shape)).copy()
+    array = np.frombuffer(data, _checked(dtype, data)).copy()
     if order == "K" and axis_order is not None:
         return array.reshape(shape).transpose(axis_order)
     return array.reshape(shape, order=order)  # type: ignore[call-overload]

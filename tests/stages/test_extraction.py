@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -209,3 +210,17 @@ def test_wrong_use_is_one_line_and_nothing_is_written(cohort, caplog, flags, exp
     (message,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert expected in message and "\n" not in message
     assert not Path("feat").exists()
+
+
+def test_coordinates_of_trident_are_read(cohort):
+    """Level-0 corners, and sides in level-0 and in resized pixels; the level is left to the slide."""
+    Path("out/patches/1e5.h5").unlink()
+    with h5py.File("out/patches/1e5_patches.h5", "w") as file:
+        dataset = file.create_dataset("coords", data=PATCHES.coords)
+        dataset.attrs.update(patch_size=16, patch_size_level0=32, level0_magnification=40, target_magnification=20)
+        dataset.attrs.update(overlap=0, name="1e5", savetodir="x", level0_width=128, level0_height=96)
+    list_slides("1e5.png")
+    assert extract() == 0
+    with h5py.File("feat/h5_files/1e5.h5") as file:
+        assert len(file["features"]) == len(PATCHES.coords)
+        assert (file.attrs["resized_to"], file.attrs["patch_size_level0"]) == ("16", "32")

@@ -324,3 +324,26 @@ def test_the_template_is_a_valid_configuration_with_every_key():
 
 def test_the_tested_points_move_out_with_the_overlap():
     assert [attention_center_shift(o) for o in (0, 0.24, 0.25, 0.9, 0.95)] == [0.375, 0.375, 0.5, 0.5, 0.625]
+
+
+def test_a_heatmap_at_a_physical_resolution_uses_the_patches_of_the_earlier_stages(config, tmp_path):
+    patching = ["--source", "slides", "--save_dir", "out", "--preset", "small.csv", "--target_mpp", "1"]
+    create_patches_fp.main([*patching, "--patch_size", "128", "--patch"])
+    extraction = ["--data_h5_dir", "out", "--data_slide_dir", "slides", "--csv_path", "out/process_list_autogen.csv"]
+    extract_features_fp.main([*extraction, "--feat_dir", "features", "--model_name", "handcrafted"])
+    config["data_arguments"]["features_dir"] = "features"
+    config["patching_arguments"] = {"patch_size": 128, "overlap": 0.5, "target_mpp": 1}
+    assert run(tmp_path, config) == 0
+    coarse = read_scores(tmp_path / f"{RAW}_blockmap.h5").coords
+    np.testing.assert_array_equal(coarse, read_coords(tmp_path / "out" / "patches" / "s1.h5").coords)
+    fine = read_scores(tmp_path / f"{RAW}_0.5_roi_False.h5").coords
+    assert set(np.diff(np.unique(fine[:, 0]))) == {128}  # 256 level-0 pixels, by half
+    config["patching_arguments"]["target_mpp"] = 0.5
+    assert run(tmp_path, config) == 1  # the features are those of another resolution
+
+
+@pytest.mark.parametrize("other", [{"patch_level": 1}, {"custom_downsample": 2}])
+def test_a_target_resolution_chooses_the_level_itself(config, tmp_path, caplog, other):
+    config["patching_arguments"] |= {"target_mpp": 1, **other}
+    assert run(tmp_path, config) == 2
+    assert "target_mpp chooses the level" in caplog.text

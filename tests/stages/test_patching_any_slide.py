@@ -13,7 +13,7 @@ from PIL import Image
 import create_patches_fp
 import extract_features_fp
 from demo.slides import fabricate_slide, write_pyramid
-from tests.slides import picture, shrink_slide, small_slide
+from tests.slides import picture, shrink_slide, small_slide, truncate
 from wsi_core.coords_file import read_coords
 
 PRESET = "sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,0.05,0.02,8\n"
@@ -216,6 +216,14 @@ def test_an_image_too_large_fails_alone_with_the_command_that_converts_it(slide)
     assert run("--patch", "--max_memory_gb", "0.001") == 1
     assert "vips tiffsave 'photo.png'" in rows().loc["photo.png", "reason"]
     assert rows().loc["a.tif", "status"] == "processed"
+
+
+def test_a_damaged_image_leaves_no_picture(place):
+    noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("slides/torn.tif")
+    truncate(place / "slides" / "torn.tif")
+    assert run("--seg", "--patch", "--stitch") == 1
+    assert rows().loc["torn.tif", "status"] == "failed_seg" and not list(Path("out").glob("*/*"))
 
 
 def test_several_slides_go_through_worker_processes(place):

@@ -1,3 +1,4 @@
+import codecs
 import functools
 import io
 import operator
@@ -40,6 +41,7 @@ def test_arrays_of_numbers_come_back_from_every_protocol(tmp_path, protocol, dty
         read = load_data(saved(tmp_path / "a.pkl", value, protocol))
         np.testing.assert_array_equal(read, value)
         assert read.dtype.newbyteorder("=") == value.dtype.newbyteorder("=")
+        assert read.flags.writeable or read.ndim == 0
 
 
 @settings(deadline=None, max_examples=30)
@@ -95,6 +97,11 @@ def test_what_is_no_data_is_refused_by_name(tmp_path, monkeypatch, value, refuse
     with pytest.raises(ItemError, match=rf"^a.pkl is no pickle that can be read: it asks for .*({refused})"):
         load_data(saved(tmp_path / "a.pkl", pickle.dumps(value, protocol)))
     assert [path.name for path in tmp_path.iterdir()] == ["a.pkl"]
+
+
+def test_bytes_in_another_encoding_than_pickle_has_are_refused(tmp_path):
+    with pytest.raises(ItemError, match="it holds bytes as 'utf-16'"):
+        load_data(saved(tmp_path / "a.pkl", Calls(codecs.encode, "text", "utf-16"), 2))
 
 
 def test_a_dotted_name_leads_nowhere(tmp_path):

@@ -1,5 +1,6 @@
 """Slides of every kind, on files made here."""
 
+import contextlib
 import pickle
 import struct
 import zlib
@@ -137,7 +138,9 @@ def test_a_truncated_image_is_one_line(tmp_path, image, name, recwarn):
         pytest.raises(ItemError, match=r"^a\.\w+.*(cannot be opened|cannot read)") as raised,
         Slide(tmp_path / name) as slide,
     ):
-        slide.read((0, 0), 0, (300, 300))
+        with contextlib.suppress(ItemError):
+            slide.read((0, 0), 0, (300, 300))
+        slide.read((0, 0), 0, (300, 300))  # it stays damaged
     assert "\n" not in str(raised.value) and not recwarn.list
 
 

@@ -36,6 +36,7 @@ class ImageReader:
         self.level_dimensions = (self._image.size,)
         self.level_downsamples = (1.0,)
         self.properties = _tiff_properties(self._image)
+        self._failure: ReadError | None = None
         try:
             self._require_8_bits()
             self._require_memory(path, max_memory_gb)
@@ -58,13 +59,16 @@ class ImageReader:
     @cached_property
     def _pixels(self) -> Image.Image:
         """The decoded image as RGB or RGBA."""
+        if self._failure is not None:  # Pillow would now give what it has, and black for the rest
+            raise self._failure
         try:
             with without_pixel_limit():
                 self._image.load()
                 transparent = "A" in self._image.getbands() or "transparency" in self._image.info
                 return self._image.convert("RGBA" if transparent else "RGB")
         except _FAILURES as error:
-            raise ReadError(" ".join(str(error).split()) or type(error).__name__) from error
+            self._failure = ReadError(" ".join(str(error).split()) or type(error).__name__)
+            raise self._failure from error
 
     def _require_8_bits(self) -> None:
         if self._image.mode not in BYTES_PER_PIXEL:
