@@ -8,10 +8,12 @@ from collections.abc import Iterable
 
 from utils.errors import UsageError
 
-# Formats OpenSlide reads, and plain images. Only these endings are taken off a name.
+# Formats OpenSlide reads, plain images, and formats of scanners that must be converted first, so that such a slide is
+# reported and not passed over. Only these endings are taken off a name.
 SLIDE_EXTENSIONS = (
-    ".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".czi", ".dcm",
+    ".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".czi", ".dcm", ".qptiff",
     ".png", ".jpg", ".jpeg", ".bmp",
+    ".vsi", ".sdpc", ".kfb", ".isyntax", ".mds", ".tmap",
 )  # fmt: skip
 
 

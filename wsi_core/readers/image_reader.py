@@ -101,7 +101,9 @@ def _open(path: Path) -> Image.Image:
         with without_pixel_limit():
             return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise NotThisReaderError(f"{path.name} is no slide or image that can be read") from error
+        raise NotThisReaderError(
+            f"{path.name} is no slide or image that can be read; convert it to a pyramidal TIFF"
+        ) from error
     except _FAILURES as error:
         raise ReadError(" ".join(str(error).split()) or type(error).__name__) from error
 
