@@ -113,12 +113,17 @@ def _add_quality_flags(group: argparse._ArgumentGroup) -> None:
         metavar="V",
         help="its mean red, green and blue are below this, such as 50",
     )
-    add("--blur_thresh", type=positive_float, metavar="VAR", help="its variance of the Laplacian is below this")
+    add(
+        "--blur_thresh",
+        type=positive_float,
+        metavar="VAR",
+        help="its variance of the Laplacian is below this, such as 20",
+    )
     add(
         "--pen_thresh",
         type=fraction,
         metavar="PART",
-        help="more than this part of it is blue or green ink, such as 0.1",
+        help="more than this part of it is blue or green ink, such as 0.2",
     )
 
 

@@ -45,16 +45,9 @@ def how_they_differ(kept: PatchCoords, job: SlideJob) -> str:
 
     Files of the original do not state their parameters, and level -1 asks for no certain level.
     """
-    request = job.request
-    if kept.made_with:
-        asked, made = made_with(job), kept.made_with
-    else:
-        asked = (
-            {}
-            if request.target_mpp
-            else {"patch_size": str(request.read_size_px), "patch_level": str(request.patch_level)}
-        )
-        made = {"patch_size": str(kept.reading.read_size_px), "patch_level": str(kept.reading.level)}
+    asked, made = (made_with(job), kept.made_with) if kept.made_with else _of_the_original(kept, job)
+    if job.config.save_patches and not kept.has_images:
+        asked = {**asked, "images": "stored"}
     differ = [
         f"{field} {made.get(field) or 'none'} (now {asked.get(field) or 'none'})"
         for field in {**asked, **made}
@@ -63,6 +56,15 @@ def how_they_differ(kept: PatchCoords, job: SlideJob) -> str:
         and (field, asked.get(field)) != ("seg_level", "-1")
     ]
     return f"coordinates kept from {', '.join(differ)}; --patch --no_auto_skip makes them again" if differ else ""
+
+
+def _of_the_original(kept: PatchCoords, job: SlideJob) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what is asked for, and what a file has that does not state its parameters."""
+    request = job.request
+    if request.target_mpp is not None:
+        return {"target_mpp": f"{request.target_mpp:g}"}, {}
+    asked = {"patch_size": str(request.read_size_px), "patch_level": str(request.patch_level)}
+    return asked, {"patch_size": str(kept.reading.read_size_px), "patch_level": str(kept.reading.level)}
 
 
 def without_what_exists(config: PatchingConfig, slide_id: str) -> PatchingConfig:

@@ -53,7 +53,8 @@ class _ArraysOnly(pickle.Unpickler):
         function = _FUNCTIONS.get((module.replace("numpy._core", "numpy.core"), name))
         if function is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data")
-        return function
+        # a new function each time: a pickle may set attributes of what it finds, and others read through these
+        return lambda *arguments: function(*arguments)
 
 
 class _Dtype:

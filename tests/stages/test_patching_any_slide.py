@@ -190,6 +190,12 @@ def test_coordinates_of_another_resolution_are_kept_and_that_is_said(slide):
     assert row["status"] == "already_exist" and "target_mpp 1 (now 0.5)" in row["reason"]
 
 
+def test_images_that_kept_coordinates_lack_are_told(slide):
+    run("--patch")
+    run("--patch", "--save_patches")
+    assert "images none (now stored)" in rows().loc["a.tif", "reason"]
+
+
 # slides
 
 

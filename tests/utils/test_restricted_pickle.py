@@ -177,6 +177,13 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path, protocol):
             load_data(saved(tmp_path / "a.pkl", data[:length]))
 
 
+def test_a_file_cannot_change_how_the_next_one_is_read(tmp_path):
+    """A pickle may set attributes of what it found, such as the default arguments of a function."""
+    found, no_defaults = b"cnumpy.core.numeric\n_frombuffer\n", b"N}X\x0c\x00\x00\x00__defaults__Ns\x86b"
+    load_data(saved(tmp_path / "a.pkl", b"\x80\x02" + found + no_defaults + b"."))
+    np.testing.assert_equal(load_data(saved(tmp_path / "b.pkl", VALUE, protocol=5)), VALUE)
+
+
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")  # of a damaged text in protocol 0
 @settings(deadline=None, max_examples=300)
 @given(st.integers(0, 5), st.data())
