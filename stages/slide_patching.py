@@ -186,7 +186,7 @@ class SlidePatching:
         overview = self.overviews.at(self.params.vis_level)
         picture = draw_mask(overview, contours, self.params.line_thickness, self.tissue.regions)
         save_picture(self.todo.mask_path(self.job.slide_id), picture)
-        if not self.todo.mask_dir:
+        if not (self.todo.mask_dir or self.todo.no_seg):
             self._write_outlines(self.tissue.contours)
 
     def _write_outlines(self, contours: list[Contour]) -> None:

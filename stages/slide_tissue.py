@@ -24,7 +24,7 @@ class Tissue:
     Attributes:
         contours: in level-0 pixels, by ascending number.
         regions: the regions that patches must lie in, or None for everywhere.
-        nothing_found: what to say where there are no contours.
+        nothing_found: what to say where no contour is left.
     """
 
     contours: list[Contour]
@@ -42,11 +42,13 @@ def find_tissue_of(slide: Slide, overviews: Overviews, job: SlideJob, params: Sl
     regions = _outlines(slide, job, Path(config.roi), flag="--roi") if config.roi else None
     if config.mask_dir:
         contours = _outlines(slide, job, Path(config.mask_dir), flag="--mask_dir")
-        return Tissue(contours, regions, "the outlines of --mask_dir are empty")
-    if config.no_seg:
-        return Tissue([whole_slide(slide.size_level0)], regions, "")
-    contours = find_tissue(overviews.at(params.seg_level), params)
-    return Tissue(contours, regions, no_tissue_reason(params, contours))
+    elif config.no_seg:
+        contours = [whole_slide(slide.size_level0)]
+    else:
+        contours = find_tissue(overviews.at(params.seg_level), params)
+    is_empty_file = config.mask_dir is not None and not contours
+    nothing_found = "the outlines of --mask_dir are empty" if is_empty_file else no_tissue_reason(params, contours)
+    return Tissue(contours, regions, nothing_found)
 
 
 def how_tissue_is_found(job: SlideJob) -> dict[str, str]:

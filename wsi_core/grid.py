@@ -43,7 +43,7 @@ class Grid:
         contour_fn: which patches belong to a contour, see ``contour_tests``.
         use_padding: whether the last patch may hang over the slide's edge.
         center_shift: distance of the four tested points, see ``contour_tests``.
-        region: restrict the grid to a rectangle; the grid of a contour then starts at its corner.
+        region: keep the patches whose corner is in a rectangle; the grid of a contour then starts at its corner.
         origin: where the grid starts: at each ``contour``, or at the corner of the ``slide``.
     """
 
@@ -112,6 +112,8 @@ def _belong(contour: Contour, xs: np.ndarray, ys: np.ndarray, grid: Grid) -> np.
 def _positions(axis: int, start: int, length: int, grid: Grid) -> np.ndarray:
     """Return the grid's positions along one axis (0: x, 1: y) for an outline of ``length`` pixels from ``start``."""
     stop = start + length
+    if grid.origin == "slide":
+        start -= grid.patch_size_level0[axis]  # a patch may reach into the outline from before it
     if not grid.use_padding:
         stop = min(stop, grid.slide_size_level0[axis] - grid.patch_size_level0[axis] + 1)
     if grid.region is not None:
@@ -119,7 +121,7 @@ def _positions(axis: int, start: int, length: int, grid: Grid) -> np.ndarray:
         stop = min(stop, grid.region.bottom_right[axis])
     step = grid.step_level0[axis]
     if grid.origin == "slide":
-        return _multiples(step, start - grid.patch_size_level0[axis], stop)
+        return _multiples(step, start, stop)
     count = max(0, int(np.ceil((stop - start) / step)))
     positions = start + np.rint(np.arange(count) * step).astype(np.int64)
     return positions[positions < stop]  # the last one may have been rounded up to the end

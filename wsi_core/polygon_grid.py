@@ -15,7 +15,7 @@ def classify_grid(outline: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> tuple[
     """Test all points (x, y) of a grid against a closed polygon.
 
     Args:
-        outline: whole numbers (V, 2), V at least 1; below 2^31 in size.
+        outline: whole numbers (V, 2), V at least 1; along either axis less than 2^31 apart.
         xs, ys: the grid's columns (X,) and rows (Y,), ascending whole numbers of the same unit.
 
     Returns:

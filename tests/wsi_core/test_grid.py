@@ -56,6 +56,11 @@ def test_a_region_restarts_the_grid_at_its_corner():
     assert coords.tolist() == [[100, 70], [100, 326], [356, 70], [356, 326], [612, 70], [612, 326]]
 
 
+def test_a_region_of_one_grid_a_slide_keeps_the_corners_in_it():
+    coords = patch_coords([SQUARE], grid(origin="slide", region=Region((500, 500), (1024, 800))))
+    assert coords.tolist() == [[512, 512], [512, 768], [768, 512], [768, 768]]
+
+
 def test_a_region_beside_the_tissue_has_no_patches():
     assert patch_coords([SQUARE], grid(region=Region((9000, 9000), (9500, 9500)))).shape == (0, 2)
 
