@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsi_core.outlines.find import find_outlines, read_outlines
-
 from stages.slide_job import SlideJob
 from utils.errors import ItemError
 from utils.fingerprint import file_sha256
 from wsi_core.contours import Contour, whole_slide
+from wsi_core.outlines.find import find_outlines, read_outlines
 from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
 from wsi_core.segmentation import find_tissue, no_tissue_reason
