@@ -10,6 +10,7 @@ TISSUE_RGB = (0, 255, 0)
 HOLE_RGB = (0, 0, 255)
 NUMBER_RGB = (255, 0, 0)
 REGION_RGB = (255, 140, 0)
+BAND_PX = 1024  # rows of a stitch that are worked on together, so that memory stays bounded
 NUMBER_HEIGHT_PX = 21  # of OpenCV's simplex font at scale 1
 
 
@@ -69,9 +70,23 @@ def draw_stitch(overview: Overview, coords: np.ndarray, patch_size_level0: int) 
     """
     image = overview.image
     downsample = np.asarray(overview.downsample_xy)
-    starts = np.rint(coords / downsample).astype(int)
-    ends = np.rint((coords + patch_size_level0) / downsample).astype(int)
-    kept = np.zeros(image.shape[:2], np.uint8)
-    for (x0, y0), (x1, y1) in zip(starts.tolist(), ends.tolist(), strict=True):
-        kept[y0:y1, x0:x1] = 255
+    corners = np.stack([coords, coords + patch_size_level0], axis=1)  # (N, 2, 2): of each the first and the last
+    kept = _covered(np.rint(corners / downsample).astype(np.int32), image.shape[:2])
     return cv2.bitwise_and(image, image, mask=kept)
+
+
+def _covered(boxes_px: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a mask (H, W), 255 in the boxes (N, 2, 2): of each (x, y) of its start and of its end."""
+    height, width = shape
+    mask = np.zeros(shape, np.uint8)
+    for top in range(0, height, BAND_PX):
+        band = mask[top : top + BAND_PX]
+        touching = (boxes_px[:, 0, 1] < top + len(band)) & (boxes_px[:, 1, 1] > top)
+        boxes = (boxes_px[touching] - (0, top)).clip(0, (width, len(band)))
+        # how the number of boxes changes from pixel to pixel, along both axes
+        change = np.zeros((len(band) + 1, width + 1), np.int32)
+        for x_of, y_of, sign in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
+            np.add.at(change, (boxes[:, y_of, 1], boxes[:, x_of, 0]), sign)
+        n_boxes = change.cumsum(axis=0, out=change).cumsum(axis=1, out=change)[:-1, :-1]
+        band[n_boxes > 0] = 255
+    return mask

@@ -69,17 +69,19 @@ def _reduction(slide: Slide, level: int) -> int:
 def _read_overview(slide: Slide, level: int) -> Overview:
     factor = _reduction(slide, level)
     downsample_x, downsample_y = slide.level_downsamples[level]
-    image = slide.read((0, 0), level, slide.level_dimensions[level]) if factor == 1 else _reduced(slide, level, factor)
+    # at level 0 blocks are what they are in the whole; at others OpenSlide may shift them by a part of a pixel
+    in_blocks = level == 0 or factor > 1
+    image = _reduced(slide, level, factor) if in_blocks else slide.read((0, 0), level, slide.level_dimensions[level])
     image.flags.writeable = False
     return Overview(image, (downsample_x * factor, downsample_y * factor))
 
 
 def _reduced(slide: Slide, level: int, factor: int) -> np.ndarray:
-    """Average ``factor`` x ``factor`` pixels of a level into one."""
+    """Read a level block by block, ``factor`` x ``factor`` pixels averaged into one."""
     width, height = overview_size(slide, level)
     image = np.empty((height, width, 3), np.uint8)
     blocks = list(_blocks(slide.level_dimensions[level], factor))
-    for x, y, block_width, block_height in tqdm(blocks, unit="block", leave=False, dynamic_ncols=True):
+    for x, y, block_width, block_height in tqdm(blocks, unit="block", leave=False, delay=1, dynamic_ncols=True):
         location = slide.offset_level0(level, x), slide.offset_level0(level, y)
         small = _averaged(slide.read(location, level, (block_width, block_height)), factor)
         top, left = y // factor, x // factor
@@ -98,6 +100,8 @@ def _blocks(size_px: tuple[int, int], factor: int) -> Iterator[tuple[int, int, i
 
 def _averaged(block: np.ndarray, factor: int) -> np.ndarray:
     """Return a block (H, W, 3) made smaller; what is over at its end is averaged from what is there."""
+    if factor == 1:
+        return block
     over_y, over_x = -block.shape[0] % factor, -block.shape[1] % factor
     if over_y or over_x:
         block = np.pad(block, ((0, over_y), (0, over_x), (0, 0)), mode="edge")

@@ -132,7 +132,7 @@ class Slide:
             ) from error
         if self._background == "white" and region.mode == "RGBA":
             region = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region)
-        return np.asarray(region.convert("RGB"))
+        return np.asarray(region if region.mode == "RGB" else region.convert("RGB"))
 
 
 def _open(path: Path, reader: ReaderName, max_memory_gb: float) -> SlideReader:

@@ -3,16 +3,19 @@
 import contextlib
 import pickle
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageFile
 
 from tests.dicom import write_dicom_slide
-from tests.slides import HOLE, TISSUE, picture, small_slide, truncate
+from tests.slides import GLASS, HOLE, TISSUE, picture, small_slide, truncate
 from utils.errors import ItemError
+from utils.lookup import PROJECT_ROOT
 from wsi_core.contours import whole_slide
 from wsi_core.grid import Grid, patch_coords
 from wsi_core.params import SlideParams
@@ -72,14 +75,51 @@ def test_a_plain_image_is_a_slide_of_one_level(tmp_path, image, name):
 def test_a_plain_image_is_decoded_once(tmp_path, image, monkeypatch):
     Image.fromarray(image).save(tmp_path / "a.png")
     decoded = []
-    original = Image.Image.convert
-    monkeypatch.setattr(
-        Image.Image, "convert", lambda self, *a, **k: decoded.append(self.size) or original(self, *a, **k)
-    )
+    original = ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: (self.tile and decoded.append(1)) or original(self))
     with Slide(tmp_path / "a.png") as slide:
         for x in (0, 100, 200):
             slide.read((x, 0), 0, (64, 64))
-    assert decoded.count(SIZE) == 1
+    assert len(decoded) == 1
+
+
+# In a process of its own, where nothing else takes memory; VmHWM is the peak of what was resident.
+MEASURE = """
+import re, sys
+from pathlib import Path
+from wsi_core.readers.image_reader import ImageReader, memory_gib
+
+def peak_gib():
+    return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024**2
+
+reader = ImageReader(Path(sys.argv[1]), 100)
+expected_gib = memory_gib(reader._image)
+before_gib = peak_gib()
+reader.read_region((0, 0), 0, (64, 64))
+print((peak_gib() - before_gib) / expected_gib)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is read")
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("a.png", "RGB", {}),
+        ("a.png", "RGBA", {}),
+        ("a.png", "L", {}),
+        ("a.jpg", "RGB", {"progressive": True, "subsampling": 0}),
+        ("a.tif", "RGB", {"compression": "tiff_lzw"}),
+        ("a.jp2", "RGB", {}),
+        ("a.webp", "RGB", {}),
+    ],
+)
+def test_what_a_plain_image_takes_is_what_was_estimated(tmp_path, name, mode, options):
+    noise = np.random.default_rng(0).integers(0, 256, (4000, 4000, 3), dtype=np.uint8)
+    noise[:, 500:] = GLASS
+    Image.fromarray(noise).convert(mode).save(tmp_path / name, **options)
+    command = [sys.executable, "-c", MEASURE, str(tmp_path / name)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT_ROOT)
+    assert 0.5 < float(done.stdout) < 1.15
 
 
 def test_a_flat_tiff_states_its_resolution_in_tags(tmp_path, image):
