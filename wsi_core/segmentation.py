@@ -71,7 +71,7 @@ def find_tissue(overview: Overview, params: SlideParams) -> list[Contour]:
 
 def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     """Return a uint8 mask (H, W), 255 where the image (H, W, 3) is saturated enough to be tissue."""
-    saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1]
+    saturation = cv2.extractChannel(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), 1)
     blurred = cv2.medianBlur(saturation, params.mthresh)
     how = cv2.THRESH_BINARY | (cv2.THRESH_OTSU if params.use_otsu else 0)
     _, mask = cv2.threshold(blurred, 0 if params.use_otsu else params.sthresh, 255, how)

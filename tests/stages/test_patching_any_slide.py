@@ -392,12 +392,13 @@ def test_without_slides_or_images_extraction_says_so(slide):
     assert extract_features_fp.main([*flags, "--feat_dir", "features"]) == 1
 
 
-def test_white_is_filled_in_outside_the_slide_where_asked(slide):
-    run("--patch", "--no_seg", "--patch_size", "500", "--save_patches", "--background", "white")
+@pytest.mark.parametrize(("background", "value"), [("white", 255), ("black", 0)])
+def test_outside_the_slide_is_filled_as_asked(slide, background, value):
+    run("--patch", "--no_seg", "--patch_size", "700", "--save_patches", "--background", background)
     with h5py.File("out/patches/a.h5") as file:
-        corner = np.flatnonzero((file["coords"][()] == (2000, 1500)).all(axis=1))
-        assert len(corner) == 0 or (file["imgs"][corner[0], -10:] == 255).all()
-        assert file["coords"].attrs["background"] == "white"
+        (corner,) = np.flatnonzero((file["coords"][()] == (1400, 0)).all(axis=1))
+        assert (file["imgs"][corner, :, 2048 - 1400 :] == value).all()
+        assert file["coords"].attrs["background"] == background
 
 
 # looking
