@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import fraction, new_parser, path, positive_float, positive_int, program
+from utils.cli import fraction, new_parser, non_negative_int, path, positive_float, positive_int, program
 
 DESCRIPTION = """\
 Find the tissue of the slides in a folder and lay a grid of patches over it.
@@ -40,7 +40,11 @@ def _add_main_flags(parser: argparse.ArgumentParser) -> None:
         metavar="PX|PART",
         help="instead: how far patches overlap, pixels such as 64 or a part such as 0.25",
     )
-    add("--patch_level", type=int, help="level of the slide's pyramid to take patches from, 0 the finest (default: 0)")
+    add(
+        "--patch_level",
+        type=non_negative_int,
+        help="level of the slide's pyramid to take patches from, 0 the finest (default: 0)",
+    )
     add(
         "--custom_downsample", type=positive_int, help="read patches this much larger and resize them down (default: 1)"
     )

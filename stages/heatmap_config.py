@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from utils.atomic import write_text
 from utils.errors import UsageError
+from wsi_core.params import Mpp
 from wsi_core.patch_request import PatchRequest
 from wsi_core.patch_sampling import SampleMode
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName, Slide
@@ -77,8 +78,8 @@ class PatchingArguments(_Section):
     overlap: Annotated[Number, Field(ge=0, lt=1)] = 0.5
     patch_level: Annotated[int, Field(ge=0)] = 0
     custom_downsample: Positive = 1
-    target_mpp: Annotated[float, Field(gt=0)] | None = None
-    mpp: Annotated[float, Field(gt=0)] | None = None
+    target_mpp: Mpp | None = None
+    mpp: Mpp | None = None
     allow_upsample: bool = False
     background: Background = "black"
 

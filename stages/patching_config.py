@@ -7,7 +7,7 @@ from utils.errors import UsageError
 from wsi_core.grid import Origin
 from wsi_core.patch_request import PatchRequest
 from wsi_core.quality import QualityFilters
-from wsi_core.resolution import mpp_of_magnification
+from wsi_core.resolution import ACCEPTED_MPP, mpp_of_magnification
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName
 
 
@@ -37,7 +37,7 @@ class PatchingConfig:
         num_workers: processes; each works on a slide of its own.
 
     Raises:
-        UsageError: tissue is to be found in two ways.
+        UsageError: tissue is to be found in two ways, or no slide has that resolution.
     """
 
     source: str
@@ -63,8 +63,9 @@ class PatchingConfig:
     num_workers: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse two ways of finding tissue."""
+        """Refuse two ways of finding tissue, and a resolution that no slide has."""
         _refuse_several({"--mask_dir": self.mask_dir, "--no_seg": self.no_seg or None})
+        _require_accepted("--mpp", self.mpp)
 
     def mask_path(self, slide_id: str) -> Path:
         """Return where the picture of the segmentation goes."""
@@ -116,16 +117,25 @@ def patch_request(
         for other in _given(by_level):
             raise UsageError(f"{wanted} chooses the level for each slide: leave {other} out")
     _refuse_several({"--step_size": step_size_px, "--overlap": overlap})
+    if target_mag is not None:
+        target_mpp = mpp_of_magnification(target_mag)
+    _require_accepted("--target_mpp" if target_mag is None else f"--target_mag {target_mag:g}, which is", target_mpp)
     step = step_size_px or patch_size_px
     return PatchRequest(
         patch_size_px=patch_size_px,
         step_size_px=step if overlap is None else patch_size_px - _overlap_px(overlap, patch_size_px),
         patch_level=patch_level or 0,
         custom_downsample=custom_downsample or 1,
-        target_mpp=target_mpp if target_mag is None else mpp_of_magnification(target_mag),
+        target_mpp=target_mpp,
         allow_upsample=allow_upsample,
         background=background,
     )
+
+
+def _require_accepted(flag: str, mpp: float | None) -> None:
+    low, high = ACCEPTED_MPP
+    if mpp is not None and not low <= mpp <= high:
+        raise UsageError(f"{flag} {mpp:g} µm per pixel: must be from {low:g} to {high:g}")
 
 
 def _given(flags: dict) -> list[str]:

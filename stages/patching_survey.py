@@ -10,7 +10,7 @@ from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
 from stages.slide_job import SlideJob
 from stages.slide_patching import SlidePatching
-from utils.errors import ItemError
+from utils.errors import ItemError, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def survey_slide(job: SlideJob, patches_per_s: float) -> Result:
             cells |= {"read_level": str(reading.level), "read_size": str(reading.read_size_px)}
             cells |= _costs(len(work.coords), patches_per_s)
         except ItemError as error:
-            return Result(job.name, error.status, str(error), failed=True, cells=cells)
+            return Result(job.name, error.status, one_line(error), failed=True, cells=cells)
     return Result(job.name, "ok" if len(work.coords) else "no_patches", cells=cells)
 
 

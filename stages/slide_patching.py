@@ -17,7 +17,7 @@ from stages.patching_config import PatchingConfig
 from stages.runner import Result
 from stages.slide_job import SlideJob, failing_as
 from stages.slide_tissue import Tissue, find_tissue_of
-from utils.errors import ItemError
+from utils.errors import ItemError, one_line
 from utils.pictures import save_picture
 from wsi_core.contours import Contour
 from wsi_core.coords_file import PatchCoords, read_coords, write_coords
@@ -92,7 +92,7 @@ class SlidePatching:
         try:
             status, reason = self._run(cells)
         except ItemError as error:
-            return Result(self.job.name, error.status, str(error), failed=True, cells=cells)
+            return Result(self.job.name, error.status, one_line(error), failed=True, cells=cells)
         return Result(self.job.name, status, reason, cells=cells)
 
     def _run(self, cells: dict[str, str]) -> tuple[str, str]:

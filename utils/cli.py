@@ -14,6 +14,8 @@ from utils.logging import set_up_logging
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
+MAX_INT = 1_000_000_000  # of any number on a command line: beyond are slips of the hand
+
 EXIT_CODES = "exit codes: 0 done, 1 some items failed (named at the end), 2 wrong use"
 
 
@@ -67,9 +69,18 @@ def path(text: str) -> str:
 
 def positive_int(text: str) -> int:
     """Parse a whole number of at least 1, for argparse."""
+    return _whole_number(text, 1)
+
+
+def non_negative_int(text: str) -> int:
+    """Parse a whole number of at least 0, for argparse."""
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, least: int) -> int:
     number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    if not least <= number <= MAX_INT:
+        raise argparse.ArgumentTypeError(f"{number} is not from {least} to {MAX_INT}")
     return number
 
 

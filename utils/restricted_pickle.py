@@ -33,7 +33,7 @@ def load_data(path: Path) -> Any:
     try:
         data = path.read_bytes()
         _require_small_memo(data)
-        return _ArraysOnly(io.BytesIO(data)).load()
+        return _ArraysOnly(data).load()
     except pickle.UnpicklingError as error:
         raise ItemError(f"{path.name} is no pickle that can be read: {' '.join(str(error).split())}") from error
     except _FAILURES as error:
@@ -48,13 +48,31 @@ def _require_small_memo(data: bytes) -> None:
 
 
 class _ArraysOnly(pickle.Unpickler):
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))
+        self._allowance = _Allowance(2 * len(data))
+
     def find_class(self, module: str, name: str) -> object:
         # numpy.core became numpy._core; the names of all versions lead to the same functions here
         function = _FUNCTIONS.get((module.replace("numpy._core", "numpy.core"), name))
         if function is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data")
+        if function is _reconstruct:
+            return lambda *_arguments: _Array.empty(self._allowance)
         # a new function each time: a pickle may set attributes of what it finds, and others read through these
         return lambda *arguments: function(*arguments)
+
+
+class _Allowance:
+    """Bytes that the arrays of a file may take: a file that says the same bytes again and again gets no more."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._left = n_bytes
+
+    def spend(self, n_bytes: int) -> None:
+        self._left -= n_bytes
+        if self._left < 0:
+            raise pickle.UnpicklingError("its arrays are larger than the file")
 
 
 class _Dtype:
@@ -72,9 +90,19 @@ class _Dtype:
 class _Array(np.ndarray):
     """An array that is being unpickled: empty, then filled; numpy refuses bytes that are too few or too many."""
 
+    _allowance: _Allowance
+
+    @classmethod
+    def empty(cls, allowance: _Allowance) -> "_Array":
+        array = cls(0, np.int8)
+        array._allowance = allowance
+        return array
+
     def __setstate__(self, state: tuple) -> None:
         _version, shape, dtype, is_fortran, data = state
-        super().__setstate__((1, shape, _checked(dtype, data), is_fortran, data))
+        checked = _checked(dtype, data)
+        self._allowance.spend(len(data))
+        super().__setstate__((1, shape, checked, is_fortran, data))
 
 
 def _checked(dtype: object, data: object) -> np.dtype:
@@ -95,8 +123,8 @@ def _dtype(code: str, *_align_and_copy: object) -> _Dtype:
     return _Dtype(code)
 
 
-def _reconstruct(_subtype: object, _shape: object, _code: object) -> np.ndarray:
-    return _Array(0, np.int8)
+def _reconstruct() -> None:
+    """Stand for numpy's; ``find_class`` makes the array, which has to know its file's allowance."""
 
 
 def _scalar(dtype: object, data: bytes) -> np.generic:
@@ -106,7 +134,7 @@ def _scalar(dtype: object, data: bytes) -> np.generic:
 def _frombuffer(
     data: bytes, dtype: object, shape: tuple[int, ...], order: str, axis_order: tuple[int, ...] | None = None
 ) -> np.ndarray:
-    array = np.frombuffer(data, _checked(dtype, data)).copy()
+    array = np.frombuffer(data, _checked(dtype, data))  # no copy: a small file could ask for many
     if order == "K" and axis_order is not None:
         return array.reshape(shape).transpose(axis_order)
     return array.reshape(shape, order=order)  # type: ignore[call-overload]

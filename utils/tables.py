@@ -1,5 +1,6 @@
 """CSV tables in which every cell is text: ids like ``0012``, ``NA`` and ``1e5`` stay what was typed."""
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -7,38 +8,58 @@ import pandas as pd
 from utils.atomic import atomic_path
 from utils.errors import UsageError, one_line
 
+UNNAMED = "Unnamed:"  # a column without a name, such as the numbers of rows that pandas writes
+
 
 def read_text_table(path: str | Path, *, required: tuple[str, ...] = (), kind: str = "table") -> pd.DataFrame:
     """Read a CSV without guessing types; empty cells are empty strings.
 
-    What spreadsheets do to a CSV is undone: a byte order mark, semicolons for commas, empty rows and columns.
+    What spreadsheets and hands do to a CSV is undone: a byte order mark, semicolons for commas, spaces around names and
+    cells, empty rows and columns, commas too many at the end of a row.
 
     Raises:
-        UsageError: the file is missing or no CSV, or lacks one of the ``required`` columns.
+        UsageError: the file is missing or no CSV, a row has more cells than there are columns, a column is there twice,
+            or one of the ``required`` columns is not there.
     """
     try:
-        table = pd.read_csv(path, sep=_separator(path), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        header, *rows = _rows(path)
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"not readable as CSV ({one_line(error)})"
         raise UsageError(f"{kind} {path}: {reason}") from error
-    missing = [column for column in required if column not in table.columns]
-    if missing:
-        raise UsageError(
-            f"{kind} {path}: no column {', '.join(missing)}; it has: {', '.join(map(str, table.columns)) or 'none'}"
-        )
-    return _without_empty_rows_and_columns(table.apply(lambda column: column.str.strip())) if len(table) else table
+    for number, row in enumerate(rows, start=2):
+        if any(row[len(header) :]):
+            raise UsageError(
+                f"{kind} {path}, row {number}: more cells than the {len(header)} columns; put a cell with commas "
+                f'into quotes, such as "0,3" ({", ".join(row)})'
+            )
+    cells = [row[: len(header)] + [""] * (len(header) - len(row)) for row in rows if any(row)]
+    table = pd.DataFrame(cells, columns=[name or f"{UNNAMED} {i}" for i, name in enumerate(header)], dtype=str)
+    table = table[[name for name in table.columns if not name.startswith(UNNAMED) or (table[name] != "").any()]]
+    _require_columns(table, required, where=f"{kind} {path}")
+    return table
 
 
-def _separator(path: str | Path) -> str:
-    with Path(path).open(encoding="utf-8-sig") as file:
+def _rows(path: str | Path) -> list[list[str]]:
+    """Return the cells of all rows."""
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
         header = file.readline()
-    return ";" if ";" in header and "," not in header else ","
+        file.seek(0)
+        separator = ";" if ";" in header and "," not in header else ","
+        reader = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
+        rows = [[cell.strip() for cell in row] for row in reader]
+    if not any(any(row) for row in rows):
+        raise ValueError("it is empty")
+    return rows
 
 
-def _without_empty_rows_and_columns(table: pd.DataFrame) -> pd.DataFrame:
-    filled = table != ""
-    keep = [not str(name).startswith("Unnamed: ") or filled[name].any() for name in table.columns]
-    return table.loc[filled.any(axis=1), keep].reset_index(drop=True)
+def _require_columns(table: pd.DataFrame, required: tuple[str, ...], *, where: str) -> None:
+    columns = list(table.columns)
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise UsageError(f"{where}: column {', '.join(twice)} is there more than once")
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise UsageError(f"{where}: no column {', '.join(missing)}; it has: {', '.join(columns) or 'none'}")
 
 
 def is_on(cell: str, *, where: str) -> bool:

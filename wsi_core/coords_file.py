@@ -143,7 +143,7 @@ def read_coords(path: Path) -> PatchCoords:
         with h5py.File(path, "r") as file:
             dataset = file[COORDS]
             return _from_attributes(dataset[:], {**file.attrs, **dataset.attrs}, has_images=IMAGES in file)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ItemError(f"{path} is no complete file of coordinates ({error}); make it again", STATUS_BAD) from error
 
 
@@ -176,7 +176,7 @@ def _from_attributes(coords: np.ndarray, attributes: dict, *, has_images: bool) 
         overlap_px=int(attributes.get("overlap", 0)),
         mpp=None if mpp is None else (float(mpp[0]), float(mpp[1])),
         mpp_source=str(attributes.get("mpp_source", "")),
-        made_with=json.loads(attributes.get("made_with", "{}")),
+        made_with={str(name): str(value) for name, value in json.loads(attributes.get("made_with", "{}")).items()},
         has_images=has_images,
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import shapely
 
 from wsi_core.contours import Contour
 
@@ -12,10 +13,10 @@ def tissue_coverage(
 ) -> np.ndarray:
     """Return the part of each square cell that lies in tissue, its holes left out.
 
-    An outline that crosses itself counts by the direction in which it runs; findContours makes none.
+    What lies outside the grid is left out, as is what a hole takes beyond its own contour.
 
     Args:
-        contours: the tissue, in level-0 pixels; all of it lies on the grid.
+        contours: the tissue, in level-0 pixels.
         corner_level0: (x, y) of the grid's top-left corner.
         cell_level0: side of a cell in level-0 pixels.
         shape: rows and columns of the grid.
@@ -23,30 +24,53 @@ def tissue_coverage(
     Returns:
         float64 ``shape``, 0 to 1.
     """
+    total = np.zeros(shape)
+    for contour in contours:
+        outline = (contour.outline - corner_level0) / cell_level0
+        rings = [(outline, 1), *(((hole - corner_level0) / cell_level0, -1) for hole in contour.holes)]
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        left, top = np.floor(low).clip(0, shape[::-1]).astype(int)
+        right, bottom = (np.floor(high) + 1).clip(0, shape[::-1]).astype(int)
+        total[top:bottom, left:right] += _coverage_of(rings, (left, top), (bottom - top, right - left))
+    return total.clip(0, 1)
+
+
+def _coverage_of(rings: list[tuple[np.ndarray, int]], corner: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+    """Return the coverage of ``shape`` cells from ``corner`` by one contour, whose rings add (1) or take (-1)."""
     rows, columns = shape
     edges = np.zeros((rows + 1) * (columns + 2))
-    for ring, sign in _rings(contours):
-        _add_ring((ring - corner_level0) / cell_level0, sign, edges, columns + 2)
-    coverage = edges.reshape(rows + 1, columns + 2).cumsum(axis=1)[:rows, :columns]
-    return coverage.clip(0, 1)
+    for ring, sign in rings:
+        for simple, direction in _without_crossings(ring - corner):
+            _add_ring(simple, sign * direction, edges, shape)
+    return edges.reshape(rows + 1, columns + 2).cumsum(axis=1)[:rows, :columns].clip(0, 1)
 
 
-def _rings(contours: list[Contour]) -> Iterator[tuple[np.ndarray, int]]:
-    for contour in contours:
-        yield contour.outline, 1
-        for hole in contour.holes:
-            yield hole, -1
+def _without_crossings(ring: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield rings (1) and the holes in them (-1) that enclose what a ring does by the even-odd rule.
+
+    Where a hand has crossed its own line, parts run the other way around, and their areas would count negatively.
+    """
+    polygon = shapely.polygons(ring) if len(ring) >= 3 else shapely.Polygon()
+    if shapely.is_valid(polygon):
+        yield ring, 1
+        return
+    for part in shapely.get_parts(shapely.make_valid(polygon)):
+        for simple in shapely.get_parts(part):
+            if simple.geom_type == "Polygon":
+                yield shapely.get_coordinates(simple.exterior), 1
+                yield from ((shapely.get_coordinates(hole), -1) for hole in simple.interiors)
 
 
-def _add_ring(ring_xy: np.ndarray, sign: int, edges: np.ndarray, columns: int) -> None:
+def _add_ring(ring_xy: np.ndarray, sign: int, edges: np.ndarray, shape: tuple[int, int]) -> None:
     """Add what a ring, in cells, changes from each cell to its right neighbour; sums along the rows are its area."""
+    rows, columns = shape
     closed = np.concatenate([ring_xy, ring_xy[:1]])
-    x, y = _cut_at_cells(closed).T
+    x, y = _cut_at_cells(closed).clip(0, (columns, rows)).T  # cut where it leaves the grid, then moved onto its rim
     height = np.diff(y)
     middle_x, middle_y = (x[:-1] + x[1:]) / 2, (y[:-1] + y[1:]) / 2
     area = (height * middle_x).sum()
     column = middle_x.astype(int)
-    cell = middle_y.astype(int) * columns + column
+    cell = middle_y.astype(int) * (columns + 2) + column
     height *= -sign * np.sign(area)
     to_the_right = height * (middle_x - column)
     np.add.at(edges, cell, height - to_the_right)

@@ -11,6 +11,7 @@ HOLE_RGB = (0, 0, 255)
 NUMBER_RGB = (255, 0, 0)
 REGION_RGB = (255, 140, 0)
 BAND_PX = 1024  # rows of a stitch that are worked on together, so that memory stays bounded
+MAX_LINE_PX = 32_767  # of OpenCV
 NUMBER_HEIGHT_PX = 21  # of OpenCV's simplex font at scale 1
 
 
@@ -31,7 +32,7 @@ def draw_mask(
     image = overview.image.copy()
     downsample_x, downsample_y = overview.downsample_xy
     scale = (1 / downsample_x, 1 / downsample_y)
-    line_px = max(1, int(line_thickness_level0 / np.sqrt(downsample_x * downsample_y)))
+    line_px = int(np.clip(line_thickness_level0 / np.sqrt(downsample_x * downsample_y), 1, MAX_LINE_PX))
     drawn = [contour.scaled(scale) for contour in contours]
     for contour in drawn:
         cv2.drawContours(image, [contour.outline], -1, TISSUE_RGB, line_px, cv2.LINE_8)

@@ -99,10 +99,21 @@ def _contour_coords(contour: Contour, grid: Grid, within: list[Contour] | None) 
         block = xs[first : first + columns]
         kept = _belong(contour, block, ys, grid)
         if within is not None:
-            in_region = [_belong(region, block, ys, grid) for region in within]
-            kept &= np.logical_or.reduce([np.zeros_like(kept), *in_region])
+            kept &= _in_any(within, block, ys, grid)
         column, row = np.nonzero(kept)
         yield np.stack([block[column], ys[row]], axis=1)
+
+
+def _in_any(regions: list[Contour], xs: np.ndarray, ys: np.ndarray, grid: Grid) -> np.ndarray:
+    """Tell which patches belong to at least one region; of each region only those are tested that can."""
+    found = np.zeros((len(xs), len(ys)), bool)
+    reach = grid.patch_size_level0[0]
+    for region in regions:
+        left, top, width, height = cv2.boundingRect(region.outline)
+        columns = slice(*np.searchsorted(xs, (left - reach, left + width)))
+        rows = slice(*np.searchsorted(ys, (top - reach, top + height)))
+        found[columns, rows] |= _belong(region, xs[columns], ys[rows], grid)
+    return found
 
 
 def _belong(contour: Contour, xs: np.ndarray, ys: np.ndarray, grid: Grid) -> np.ndarray:

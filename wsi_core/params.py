@@ -5,15 +5,23 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from utils.errors import UsageError
+from wsi_core.resolution import ACCEPTED_MPP
 
 ContourFn = Literal["four_pt", "center", "basic", "four_pt_hard"]
 CONTOUR_FNS: tuple[str, ...] = get_args(ContourFn)
+
+MAX_CLOSE_PX, MAX_LINE_THICKNESS = 1_000, 100_000
 
 
 def _whole_number(value: Any) -> Any:
     """Take 7, "7" and what a spreadsheet makes of it, "7.0"."""
     text = str(value).strip()
     return int(float(text)) if text and float(text).is_integer() else value
+
+
+def _switch(value: Any) -> Any:
+    """Take True, "True", "1", and what pandas makes of a column with gaps, "1.0"."""
+    return {"1.0": True, "0.0": False}.get(str(value).strip(), value)
 
 
 def _odd(number: int) -> int:
@@ -33,6 +41,9 @@ def _ids(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_whole_number)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Area = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Mpp = Annotated[float, Field(ge=ACCEPTED_MPP[0], le=ACCEPTED_MPP[1])]
 Ids = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_ids)]
 
 
@@ -48,16 +59,16 @@ class SlideParams(BaseModel):
     seg_level: Annotated[Whole, Field(ge=-1)] = -1
     sthresh: Annotated[Whole, Field(ge=0, le=255)] = 8
     mthresh: Annotated[Whole, Field(ge=1, le=255), AfterValidator(_odd)] = 7
-    close: Annotated[Whole, Field(ge=0)] = 4
-    use_otsu: bool = False
+    close: Annotated[Whole, Field(ge=0, le=MAX_CLOSE_PX)] = 4
+    use_otsu: Switch = False
     keep_ids: Ids = ()
     exclude_ids: Ids = ()
-    a_t: Annotated[float, Field(ge=0)] = 100
-    a_h: Annotated[float, Field(ge=0)] = 16
+    a_t: Area = 100
+    a_h: Area = 16
     max_n_holes: Annotated[Whole, Field(ge=0)] = 10
     vis_level: Annotated[Whole, Field(ge=-1)] = -1
-    line_thickness: Annotated[Whole, Field(ge=1)] = 250
-    use_padding: bool = True
+    line_thickness: Annotated[Whole, Field(ge=1, le=MAX_LINE_THICKNESS)] = 250
+    use_padding: Switch = True
     contour_fn: ContourFn = "four_pt"
 
     def as_text(self) -> dict[str, str]:
@@ -79,9 +90,9 @@ class SlideResolution(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mpp: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    mpp: Mpp | None = None
     patch_level: Annotated[Whole, Field(ge=0)] | None = None
-    target_mpp: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    target_mpp: Mpp | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "SlideResolution":

@@ -77,6 +77,13 @@ class PatchRequest:
                 f"target_mpp {self.target_mpp:g}; choose a coarser target or pass --allow_upsample",
                 STATUS_NO_RESOLUTION,
             )
+        step_level0 = self.step_size_px * downsample
+        if step_level0 < 1:
+            raise ItemError(
+                f"{slide.path.name}: a step of {self.step_size_px} px is {step_level0:.2g} pixels of the slide, less "
+                "than one; choose a larger --step_size or a coarser target",
+                STATUS_NO_RESOLUTION,
+            )
         if resolution.is_nominal:
             logger.warning("%s states only its objective; %g µm per pixel is nominal", slide.path.name, resolution.mpp)
         level = level_to_read(slide, downsample)
@@ -85,7 +92,7 @@ class PatchRequest:
         return PlannedPatches(
             PatchReading(level, read_size_px, self.patch_size_px, size_level0, self.background),
             patch_size_level0=(size_level0, size_level0),
-            step_level0=(self.step_size_px * downsample,) * 2,
+            step_level0=(step_level0, step_level0),
         )
 
     @property

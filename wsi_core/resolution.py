@@ -19,9 +19,11 @@ UM_AT_1X = 10.0
 # What a microscope can mean. Beyond it stands the resolution of a screen or a printer (72 dpi are 353 µm), which image
 # programs write into files whose scale they do not know.
 PLAUSIBLE_MPP = (0.01, 10.0)
+ACCEPTED_MPP = (0.001, 1_000.0)  # what may be given or asked for; beyond are slips of the hand
 MICROMETRES = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "Å": 1e-4, "in": 25_400.0}
 TIFF_UNITS_UM = {"inch": 25_400.0, "centimeter": 10_000.0}
 WORTH_A_WORD = 0.01  # relative difference of what is said and what is stated
+SHOWN_CHARACTERS = 100
 SHOWN_PROPERTIES = re.compile(r"openslide\.(mpp|objective|vendor)|resolution|appmag|\bmpp\b|objective", re.IGNORECASE)
 
 
@@ -77,6 +79,8 @@ def resolution_of(
         in_command: mpp from the command.
     """
     stated = stated_resolution(properties)
+    if stated is not None and in_row is None and in_command is None:
+        _warn_of_oblong_pixels(stated, name)
     for source, mpp in ((FROM_COLUMN, in_row), (FROM_FLAG, in_command)):
         if mpp is not None:
             if stated is not None and abs(stated.mpp - mpp) > WORTH_A_WORD * mpp:
@@ -85,9 +89,17 @@ def resolution_of(
     return stated
 
 
+def _warn_of_oblong_pixels(stated: Resolution, name: str) -> None:
+    x, y = stated.mpp_xy
+    if abs(x - y) > WORTH_A_WORD * min(x, y):
+        logger.warning("%s has oblong pixels, %g x %g µm (%s): the mean %g is taken, and patches are as many pixels "
+                       "wide as high", name, x, y, stated.source, stated.mpp)  # fmt: skip
+
+
 def shown_properties(properties: Mapping[str, str]) -> str:
-    """Return, for a message, the properties that have to do with resolution."""
-    seen = [f"{name}={properties[name]}" for name in sorted(properties) if SHOWN_PROPERTIES.search(name)]
+    """Return, for a message of one line, the properties that have to do with resolution."""
+    names = [name for name in sorted(properties) if SHOWN_PROPERTIES.search(name)]
+    seen = [" ".join(f"{name}={properties[name]}".split())[:SHOWN_CHARACTERS] for name in names]
     return ", ".join(seen) or "none"
 
 

@@ -4,6 +4,8 @@ Tissue is what is saturated: the median-blurred saturation channel of HSV, thres
 (Lu et al. 2021, "Data-efficient and weakly supervised computational pathology on whole-slide images", Methods).
 """
 
+import logging
+
 import cv2
 import numpy as np
 
@@ -12,6 +14,8 @@ from wsi_core.contours import Contour, scaled
 from wsi_core.overview import Overview, Overviews
 from wsi_core.params import SlideParams
 from wsi_core.slide import Slide
+
+logger = logging.getLogger(__name__)
 
 AREA_UNIT_PX = 512  # side of the level-0 square in which a_t and a_h count
 SEGMENTATION_DOWNSAMPLE = 64  # the coarsest level up to this downsample is segmented where none is given
@@ -106,5 +110,9 @@ def select(contours: list[Contour], params: SlideParams) -> list[Contour]:
             "numbered from 0 as drawn on its mask",
             "failed_seg",
         )
+    without_effect = sorted(set(params.exclude_ids) - numbers)
+    if without_effect:
+        logger.warning("exclude_ids names %s, but there are %d contours, numbered from 0",
+                       ", ".join(map(str, without_effect)), len(contours))  # fmt: skip
     wanted = (set(params.keep_ids) or numbers) - set(params.exclude_ids)
     return [contour for contour in contours if contour.number in wanted]

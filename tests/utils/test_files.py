@@ -53,7 +53,14 @@ def test_table_cells_stay_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["\ufeffslide_id,label\r\na,x\r\n", "slide_id;label\na;x\n", "slide_id,label,\na,x,\n,,\n  , ,\n"]
+    "text",
+    [
+        "\ufeffslide_id,label\r\na,x\r\n",
+        "slide_id;label\na;x\n",
+        "slide_id,label,\na,x,\n,,\n  , ,\n",
+        "slide_id,label\na,x,\n",
+        "slide_id , label\na,x,,,\n",
+    ],
 )
 def test_what_a_spreadsheet_does_to_a_table_is_undone(tmp_path, text):
     (tmp_path / "t.csv").write_text(text, encoding="utf-8", newline="")
@@ -66,7 +73,9 @@ def test_what_a_spreadsheet_does_to_a_table_is_undone(tmp_path, text):
         (None, "no such file"),
         ("", "not readable as CSV"),
         ("a,b\n1,2\n", "no column slide_id; it has: a, b"),
-        ("slide_id\na\nb,c,d\n", "Expected 1 fields in line 3, saw 3[)]$"),
+        ("slide_id,keep_ids\nb,0\na,0,1\n", r'row 3: more cells than the 2 columns; .* into quotes, such as "0,3"'),
+        ("slide_id,x,x\na,1,2\n", "column x is there more than once"),
+        ("slide_id\na\nb,c,d\n", "row 3: more cells than the 1 columns"),
     ],
 )
 def test_a_wrong_table_is_named(tmp_path, text, message):

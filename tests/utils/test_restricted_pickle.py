@@ -203,6 +203,22 @@ def test_a_memo_that_would_fill_the_memory_is_refused(tmp_path, put):
         load_data(saved(tmp_path / "a.pkl", b"\x80\x02]" + put + b"."))
 
 
+def many_arrays_of_the_same_bytes(order):
+    """Fabricate a small pickle that makes a thousand arrays of a million bytes, which stand in it once."""
+    data = b"B" + struct.pack("<I", 1_000_000) + bytes(1_000_000) + b"q\x010"
+    dtype = b"cnumpy\ndtype\nX\x02\x00\x00\x00i4\x89\x88\x87R(K\x03X\x01\x00\x00\x00" + order + b"NNNJ\xff\xff\xff\xff"
+    dtype += b"J\xff\xff\xff\xffK\x00tbq\x030"
+    empty = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+    filled = empty + b"(K\x01J" + struct.pack("<I", 250_000) + b"\x85h\x03\x89h\x01tb"
+    return b"\x80\x04" + data + dtype + b"(" + 1000 * filled + b"l."
+
+
+@pytest.mark.parametrize("order", [b"<", b">"])
+def test_a_small_file_cannot_fill_the_memory(tmp_path, order):
+    with pytest.raises(ItemError, match="its arrays are larger than the file"):
+        load_data(saved(tmp_path / "a.pkl", many_arrays_of_the_same_bytes(order)))
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x04.", b"slide_id\na\n", b"[1, 2]", b"\x80\xff."])
 def test_what_is_no_pickle_is_refused(tmp_path, content):
     with pytest.raises(ItemError, match=r"a.pkl is no pickle that can be read"):

@@ -109,6 +109,26 @@ def test_outlines_as_segmentation_finds_them_are_measured_too():
     assert np.abs(tissue_fraction(coords, (256, 256), contours) - exact(coords, (256, 256), contours)).max() < 0.05
 
 
+@pytest.mark.parametrize("hole", [(800, 1500, 1300, 2500), (-400, 500, 700, 800), (100, -500, 300, 9000), (0, 0, 1, 1)])
+def test_a_hole_that_reaches_beyond_its_outline_takes_from_that_alone(hole):
+    contours = [Contour(square(500, 400, 1600, 1900), [square(*hole)]), Contour(square(0, 2000, 2000, 2600))]
+    coords = grid(2600, 64)
+    expected = exact(coords, (64, 64), contours)
+    np.testing.assert_allclose(tissue_fraction(coords, (64, 64), contours), expected, atol=TOLERANCE)
+
+
+def test_an_outline_that_crosses_itself_holds_what_the_tests_of_patches_take_for_inside():
+    angles = np.arange(5) * 4 * np.pi / 5
+    star = np.rint(1000 + 900 * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.int32)
+    bow = np.array([[2000, 100], [3000, 900], [3000, 100], [2000, 900]], np.int32)
+    coords = grid(3000, 50)
+    fractions = tissue_fraction(coords, (50, 50), [Contour(star), Contour(bow)])
+    centers = (coords + 25).astype(float)
+    inside = [any(cv2.pointPolygonTest(ring, tuple(c), False) > 0 for ring in (star, bow)) for c in centers]
+    whole = (fractions < 0.01) | (fractions > 0.99)
+    assert whole.mean() > 0.8 and ((fractions > 0.5) == inside)[whole].all()
+
+
 def test_a_patch_inside_is_one_outside_nought_and_in_a_hole_nought():
     contours = [Contour(square(0, 0, 9000, 9000), [square(3000, 3000, 6000, 6000)])]
     coords = np.array([[1000, 1000], [9500, 100], [4000, 4000], [2872, 4000]])

@@ -10,8 +10,10 @@ from utils.errors import ItemError, one_line
 from utils.pictures import without_pixel_limit
 from wsi_core.contours import Contour, scaled
 from wsi_core.outlines.polygons import STATUS
+from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE
 
 MAX_PIXELS = 4e8
+ONE_CHANNEL = ("L", "1", "I;16", "I")
 SAME_SHAPE = 0.01  # relative difference of the two axes' scales
 # What Pillow raises at damaged files.
 _FAILURES = (OSError, ValueError, SyntaxError, EOFError)
@@ -21,13 +23,13 @@ def read_mask(path: Path, slide_size_level0: tuple[int, int]) -> list[Contour]:
     """Trace a mask; everything is taken that is drawn, however small, numbered from 0 as it is found.
 
     Args:
-        path: gray, black and white, or palette; 8 or 16 bits.
+        path: gray, black and white, or with a palette; 8 or 16 bits. What is transparent is background.
         slide_size_level0: width and height of the slide.
 
     Raises:
         ItemError: it is damaged, a colour picture, or of another shape than the slide (status ``failed_seg``).
     """
-    mask = _read(path, slide_size_level0)
+    mask = _fine_enough(_read(path, slide_size_level0), slide_size_level0)
     scale = slide_size_level0[0] / mask.shape[1], slide_size_level0[1] / mask.shape[0]
     outlines, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if hierarchy is None:
@@ -49,18 +51,26 @@ def _read(path: Path, slide_size_level0: tuple[int, int]) -> np.ndarray:
     try:
         with without_pixel_limit(), Image.open(path, formats=("PNG",)) as image:
             _require_shape(path, image.size, slide_size_level0)
-            gray = np.asarray(image if image.mode in {"L", "1", "P", "I;16", "I"} else image.convert("RGB"))
+            mode = image.mode
+            pixels = np.asarray(image if mode in ONE_CHANNEL else image.convert("RGBA"))
     except _FAILURES as error:
         raise ItemError(f"{path.name} is no PNG that can be read: {one_line(error)}", STATUS) from error
-    if gray.ndim == 3:
-        if (gray != gray[..., :1]).any():
-            raise ItemError(
-                f"{path.name} is a colour picture and no mask: a mask is black where there is no tissue, and one gray "
-                "or white where there is (the programs' own masks/ are drawings; contours/ can be taken back)",
-                STATUS,
-            )
-        gray = gray[..., 0]
-    return np.where(gray != 0, np.uint8(255), np.uint8(0))
+    if pixels.ndim == 2:
+        return np.where(pixels != 0, np.uint8(255), np.uint8(0))
+    visible = pixels[..., 3] > 0
+    if mode != "P" and (visible & (pixels[..., :3] != pixels[..., :1]).any(axis=2)).any():
+        raise ItemError(
+            f"{path.name} is a colour picture and no mask: a mask is black where there is no tissue, and one gray "
+            "or white where there is (the programs' own masks/ are drawings; contours/ can be taken back)",
+            STATUS,
+        )
+    return np.where(visible & pixels[..., :3].any(axis=2), np.uint8(255), np.uint8(0))
+
+
+def _fine_enough(mask: np.ndarray, slide_size_level0: tuple[int, int]) -> np.ndarray:
+    """Repeat the pixels of a very coarse mask: an outline runs through their centres and so loses half of each."""
+    times = max(1, round(slide_size_level0[0] / mask.shape[1] / SEGMENTATION_DOWNSAMPLE))
+    return mask.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _require_shape(path: Path, size: tuple[int, int], slide_size_level0: tuple[int, int]) -> None:

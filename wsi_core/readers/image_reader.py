@@ -54,7 +54,10 @@ class ImageReader:
         if box[2] <= box[0] or box[3] <= box[1]:
             return Image.new("RGBA", size_px)
         x, y = location_level0
-        return on_canvas(self._pixels.crop(box), (box[0] - x, box[1] - y), size_px)
+        inside = self._pixels.crop(box)
+        if inside.mode == "RGBA":  # a colour may be kept where nothing of it is seen
+            inside.paste((0, 0, 0, 0), mask=inside.getchannel("A").point(lambda alpha: 255 * (alpha == 0)))
+        return on_canvas(inside, (box[0] - x, box[1] - y), size_px)
 
     def close(self) -> None:
         """Release the file."""

@@ -31,9 +31,17 @@ def read(path, image, size=SLIDE_PX):
 
 
 def palette(mask):
-    image = Image.fromarray(mask, "P")
-    image.putpalette([200, 0, 0, 0, 0, 0])  # tissue is black there, and glass is red
+    image = Image.fromarray(1 - mask, "P")
+    image.putpalette(
+        [0, 200, 0, 0, 0, 0]
+    )  # the first colour is tissue's: programs that make files small change the order
     return image
+
+
+def shape_in_alpha(mask):
+    white = np.full((*mask.shape, 4), 255, np.uint8)
+    white[..., 3] = mask * 255
+    return Image.fromarray(white)
 
 
 WAYS = {
@@ -41,12 +49,22 @@ WAYS = {
     "8-bit, 255": lambda mask: Image.fromarray(mask * 255),
     "1-bit": lambda mask: Image.fromarray(mask.astype(bool)),
     "palette": palette,
+    "shape in alpha": shape_in_alpha,
     "16-bit": lambda mask: Image.fromarray(mask.astype(np.uint16)),
     "16-bit, 65535": lambda mask: Image.fromarray(mask.astype(np.uint16) * 65535),
     "gray RGB": lambda mask: Image.fromarray(mask).convert("RGB"),
     "gray RGBA": lambda mask: Image.fromarray(mask).convert("RGBA"),
     "gray with alpha": lambda mask: Image.fromarray(mask).convert("LA"),
 }
+
+
+def test_a_coarse_mask_keeps_its_last_pixels(tmp_path):
+    """An outline runs through the centres of pixels; where these are 200 wide, half of one is much."""
+    coarse = np.zeros((15, 20), np.uint8)
+    coarse[3:5, 6:8], coarse[10, 10] = 255, 255
+    block, single = sorted(read(tmp_path, Image.fromarray(coarse)), key=lambda contour: -np.ptp(contour.outline))
+    assert block.outline.min(axis=0).tolist() == [1200, 600] and (block.outline.max(axis=0) > (1530, 930)).all()
+    assert single.outline.min(axis=0).tolist() == [2000, 2000] and (single.outline.max(axis=0) > 2130).all()
 
 
 @pytest.mark.parametrize("way", WAYS)
