@@ -65,22 +65,32 @@ def draw_slide(
     with config.open_slide(path) as slide:
         region = row.region(slide.size_level0) if config.heatmap_arguments.use_roi else None
         shown_level = resolve_level(slide, config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
-        overviews = Overviews(slide)
-        seg_level, mask_level = (
-            resolve_level(slide, getattr(params, name), HEATMAP_DOWNSAMPLE, name=name)
-            for name in ("seg_level", "vis_level")
-        )
-        found = find_tissue(overviews.at(seg_level), params)
+        patching = config.patching_arguments
+        resolution = resolution_of(slide.properties, name=row.name, in_row=row.resolution.mpp, in_command=patching.mpp)
+        request = patching.request.for_row(row.resolution)
         paths = HeatmapPaths(config, slide_id_of(row.name), row.label)
-        try:
-            contours = select(found, params)
-        except ItemError:
-            save_picture(paths.raw("_mask.png"), draw_mask(overviews.at(mask_level), found, params.line_thickness))
-            raise
+        target_downsample = request.target_downsample(resolution)
+        found, contours = _find_tissue(slide, params, target_downsample, mask=paths.raw("_mask.png"))
         if not contours:
-            return Result(row.name, "no_tissue", no_tissue_reason(params, found)), {}
-        save_picture(paths.raw("_mask.png"), draw_mask(overviews.at(mask_level), contours, params.line_thickness))
-        return _SlideHeatmap(slide, row, contours, region, shown_level, paths, config, model).run()
+            return Result(row.name, "no_tissue", no_tissue_reason(params, found, target_downsample)), {}
+        planned = request.on(slide, resolution)
+        return _SlideHeatmap(slide, row, contours, region, shown_level, planned, paths, config, model).run()
+
+
+def _find_tissue(
+    slide: Slide, params: SlideParams, target_downsample: float, mask: Path
+) -> tuple[list[Contour], list[Contour]]:
+    """Return the tissue that was found and what is selected of it; the latter is drawn, or else all."""
+    seg_level = resolve_level(slide, params.seg_level, HEATMAP_DOWNSAMPLE * target_downsample, name="seg_level")
+    mask_level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
+    overviews = Overviews(slide)
+    contours = found = find_tissue(overviews.at(seg_level), params, target_downsample)
+    try:
+        contours = select(found, params)
+    finally:
+        if contours:
+            save_picture(mask, draw_mask(overviews.at(mask_level), contours, params.line_thickness))
+    return found, contours
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ class _SlideHeatmap:
     contours: list[Contour]
     region: Region | None
     shown_level: int
+    planned: PlannedPatches
     paths: HeatmapPaths
     config: HeatmapConfig
     model: AttentionModel
@@ -132,13 +143,6 @@ class _SlideHeatmap:
     def prediction(self) -> BagPrediction:
         """What the model says of the slide."""
         return self.model.predict(self.coarse.features)
-
-    @cached_property
-    def planned(self) -> PlannedPatches:
-        """How patches are read on this slide."""
-        patching, said = self.config.patching_arguments, self.row.resolution
-        resolution = resolution_of(self.slide.properties, name=self.row.name, in_row=said.mpp, in_command=patching.mpp)
-        return patching.request.for_row(said).on(self.slide, resolution)
 
     def _grid_coords(self, overlap: float, region: Region | None = None) -> PatchCoords:
         """Lay the attention grid: four_pt_hard, padded, with points that move outwards as patches overlap more."""

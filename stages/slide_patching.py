@@ -121,12 +121,17 @@ class SlidePatching:
     @cached_property
     def params(self) -> SlideParams:
         """The parameters, with levels that the slide has."""
-        return self.job.params_on(self.slide)
+        return self.job.params_on(self.slide, self.target_downsample)
 
     @cached_property
     def resolution(self) -> Resolution | None:
         """Micrometres per pixel, where they are known."""
         return self.job.resolution_of(self.slide)
+
+    @property
+    def target_downsample(self) -> float:
+        """Level-0 pixels per pixel of ``target_mpp``, or 1."""
+        return self.job.request.target_downsample(self.resolution)
 
     @cached_property
     def overviews(self) -> Overviews:
@@ -137,7 +142,7 @@ class SlidePatching:
     def tissue(self) -> Tissue:
         """Where tissue is."""
         with failing_as("failed_seg"):
-            return find_tissue_of(self.slide, self.overviews, self.job, self.params)
+            return find_tissue_of(self.slide, self.overviews, self.job, self.params, self.target_downsample)
 
     @cached_property
     def contours(self) -> list[Contour]:

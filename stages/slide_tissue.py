@@ -31,8 +31,17 @@ class Tissue:
     nothing_found: str
 
 
-def find_tissue_of(slide: Slide, overviews: Overviews, job: SlideJob, params: SlideParams) -> Tissue:
+def find_tissue_of(
+    slide: Slide, overviews: Overviews, job: SlideJob, params: SlideParams, target_downsample: float
+) -> Tissue:
     """Find the tissue of a slide in the way the run asks for.
+
+    Args:
+        slide: the slide.
+        overviews: pictures of it.
+        job: what is asked of it.
+        params: its parameters, with levels that it has.
+        target_downsample: see ``find_tissue``.
 
     Raises:
         ItemError: the slide or the outlines cannot be read (status ``failed_seg``).
@@ -44,9 +53,10 @@ def find_tissue_of(slide: Slide, overviews: Overviews, job: SlideJob, params: Sl
     elif config.no_seg:
         contours = [whole_slide(slide.size_level0)]
     else:
-        contours = find_tissue(overviews.at(params.seg_level), params)
+        contours = find_tissue(overviews.at(params.seg_level), params, target_downsample)
     is_empty_file = config.mask_dir is not None and not contours
-    nothing_found = "the outlines of --mask_dir are empty" if is_empty_file else no_tissue_reason(params, contours)
+    reason = no_tissue_reason(params, contours, target_downsample)
+    nothing_found = "the outlines of --mask_dir are empty" if is_empty_file else reason
     return Tissue(contours, regions, nothing_found)
 
 

@@ -43,6 +43,10 @@ class PatchRequest:
             return replace(self, patch_level=row.patch_level, target_mpp=None)
         return self if row.target_mpp is None else replace(self, target_mpp=row.target_mpp)
 
+    def target_downsample(self, resolution: Resolution | None) -> float:
+        """Return the level-0 pixels per pixel of ``target_mpp``, or 1 where either is not known."""
+        return 1.0 if self.target_mpp is None or resolution is None else self.target_mpp / resolution.mpp
+
     def on(self, slide: Slide, resolution: Resolution | None) -> "PlannedPatches":
         """Work out what to read on a slide.
 
@@ -57,7 +61,7 @@ class PatchRequest:
                 f"{shown_properties(slide.properties)}); pass --mpp, or put it into the column mpp of the process list",
                 STATUS_NO_RESOLUTION,
             )
-        return self._at_mpp(slide, self.target_mpp / resolution.mpp, resolution)
+        return self._at_mpp(slide, self.target_downsample(resolution), resolution)
 
     def _at_level(self, slide: Slide) -> "PlannedPatches":
         level = slide.check_level(self.patch_level, name="--patch_level")

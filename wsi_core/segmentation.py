@@ -17,7 +17,8 @@ from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
 
-AREA_UNIT_PX = 512  # side of the level-0 square in which a_t and a_h count
+AREA_UNIT_PX = 512  # side of the square in which a_t and a_h count, at level 0 or at the target resolution
+SAME_SCAN = 0.01  # relative difference of resolutions that is none
 SEGMENTATION_DOWNSAMPLE = 64  # the coarsest level up to this downsample is segmented where none is given
 
 
@@ -36,23 +37,43 @@ def resolve_level(slide: Slide, level: int, downsample: float, *, name: str) -> 
     return slide.best_level(downsample) if level < 0 else slide.check_level(level, name=name)
 
 
-def find_tissue(overview: Overview, params: SlideParams) -> list[Contour]:
+def as_scanned_at(overview: Overview, target_downsample: float) -> Overview:
+    """Return a picture as fine as that of other slides, whatever they were scanned at.
+
+    Filters count pixels of the picture, so the same tissue is only found alike where a pixel is as large. What most
+    pyramids have are levels 4, 16 and 64 times smaller; so it is averaged to the next power of four of the target.
+
+    Args:
+        overview: the picture.
+        target_downsample: level-0 pixels per pixel of the resolution that is wanted; 1: it is as it was scanned.
+    """
+    if abs(target_downsample - 1) <= SAME_SCAN:
+        return overview
+    relative = max(overview.downsample_xy) / target_downsample
+    canonical = 4.0 ** np.ceil(np.log(relative / (1 + SAME_SCAN)) / np.log(4))
+    return overview if canonical <= relative else overview.averaged_to(canonical * target_downsample)
+
+
+def find_tissue(overview: Overview, params: SlideParams, target_downsample: float = 1.0) -> list[Contour]:
     """Find tissue in a picture of the whole slide; ``select`` then applies ``keep_ids`` and ``exclude_ids``.
 
     Args:
         overview: the picture.
         params: thresholds, and areas below which tissue and holes are dropped.
+        target_downsample: level-0 pixels per pixel in which areas are counted: 1, or those of ``--target_mpp``, so that
+            slides of several scanners keep the same tissue.
 
     Returns:
         Contours in level-0 pixels, numbered in the order in which they are found.
     """
+    overview = as_scanned_at(overview, target_downsample)
     downsample_xy = overview.downsample_xy
     mask = saturation_mask(overview.image, params)
     outlines, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if hierarchy is None:
         return []
     parents = hierarchy.reshape(-1, 4)[:, 3]
-    unit_px = int(AREA_UNIT_PX**2 / (downsample_xy[0] * downsample_xy[1]))
+    unit_px = int(area_unit_level0(target_downsample) / (downsample_xy[0] * downsample_xy[1]))
     areas = np.array([cv2.contourArea(outline) for outline in outlines])
     contours: list[Contour] = []
     for index in np.flatnonzero(parents == -1).tolist():
@@ -73,6 +94,11 @@ def find_tissue(overview: Overview, params: SlideParams) -> list[Contour]:
     return contours
 
 
+def area_unit_level0(target_downsample: float) -> float:
+    """Return what ``a_t`` and ``a_h`` count, in level-0 pixels."""
+    return (AREA_UNIT_PX * target_downsample) ** 2
+
+
 def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     """Return a uint8 mask (H, W), 255 where the image (H, W, 3) is saturated enough to be tissue."""
     saturation = cv2.extractChannel(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), 1)
@@ -85,11 +111,11 @@ def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     return mask
 
 
-def no_tissue_reason(params: SlideParams, found: list[Contour]) -> str:
+def no_tissue_reason(params: SlideParams, found: list[Contour], target_downsample: float = 1.0) -> str:
     """Say what to change where no tissue was found, or none of what was ``found`` is selected."""
     if found:
         return f"keep_ids and exclude_ids leave none of the {len(found)} contours; empty one of them"
-    area_mpx = params.a_t * AREA_UNIT_PX**2 / 1e6
+    area_mpx = params.a_t * area_unit_level0(target_downsample) / 1e6
     return (
         f"no tissue is larger than a_t {params.a_t:g} ({area_mpx:.3g} million level-0 pixels); "
         "lower a_t (preset bwh_biopsy has 1) or sthresh"
