@@ -65,7 +65,8 @@ def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
     Raises:
         UsageError: folder, preset or process list is wrong.
     """
-    folder = SlideFolder(require_folder(config.source, flag="--source"), recursive=config.recursive)
+    source = require_folder(config.source, flag="--source")
+    folder = SlideFolder(source, recursive=config.recursive, without=config.results)
     for flag, path in (("--mask_dir", config.mask_dir), ("--roi", config.roi)):
         if path is not None and not Path(path).exists():
             raise UsageError(f"{flag}: no folder or file {path!r}")

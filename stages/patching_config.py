@@ -84,6 +84,12 @@ class PatchingConfig:
         return Path(self.save_dir) / "stitches" / f"{slide_id}.png"
 
     @property
+    def results(self) -> list[Path]:
+        """All that a run writes, which is not to be taken for slides where it lies among them."""
+        folders = [Path(self.save_dir) / name for name in ("masks", "contours", "patches", "stitches")]
+        return [*folders, self.contact_sheet_path]
+
+    @property
     def makes_something(self) -> bool:
         """Whether slides are to be looked at."""
         return self.seg or self.patch or self.stitch

@@ -3,6 +3,7 @@
 An id is a name and never a path; it keeps its dots, zeros and capitals (``0012``, ``TCGA-..-DX1.uuid``).
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
@@ -27,6 +28,20 @@ def slide_id_of(name: str) -> str:
         if name.lower().endswith(extension) and len(name) > len(extension):
             return name[: -len(extension)]
     return name
+
+
+def is_tabular(name: str) -> bool:
+    """Tell whether a file name comes back as it was from a table: UTF-8, no line ends, no spaces around it."""
+    return name == name.strip() and not any(_is_untabular(character) for character in name)
+
+
+def tabular(name: str) -> str:
+    """Return a name that ``is_tabular`` for people to recognise one by that is not."""
+    return "".join("?" if _is_untabular(character) else character for character in name).strip()
+
+
+def _is_untabular(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cs"}  # controls, and bytes that are no UTF-8
 
 
 def check_id(text: str, *, where: str) -> str:

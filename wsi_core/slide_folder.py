@@ -4,12 +4,12 @@ import configparser
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 
 from utils.errors import ItemError, UsageError
-from utils.names import SLIDE_EXTENSIONS, slide_id_of
+from utils.names import SLIDE_EXTENSIONS, is_tabular, slide_id_of, tabular
 from wsi_core.readers.image_reader import is_image
 from wsi_core.readers.openslide_reader import OpenSlideReader, format_of
 from wsi_core.readers.reader import ReadError
@@ -26,11 +26,13 @@ class SlideFolder:
     Args:
         folder: where the slides lie.
         recursive: whether slides in folders below it are listed too; they are found by name in any case.
+        without: files and folders that are not looked at, such as those of results.
     """
 
-    def __init__(self, folder: Path, *, recursive: bool = False) -> None:
+    def __init__(self, folder: Path, *, recursive: bool = False, without: Collection[Path] = ()) -> None:
         self.folder = folder
         self.recursive = recursive
+        self._without = {path.resolve() for path in without}
 
     @cached_property
     def names(self) -> list[str]:
@@ -50,10 +52,11 @@ class SlideFolder:
             (slides if known or _is_slide_by_content(path) else others).append(path)
         if others:
             shown = ", ".join(path.name for path in others[:SHOWN_NAMES])
-            logger.info("%d files in %s are no slides and passed over: %s", len(others), self.folder, shown)
+            logger.info("passed over in %s, as no slides: %d files (%s)", self.folder, len(others), shown)
         if not slides:
             raise UsageError(f"no slides in {self.folder}" + ("" if self.recursive else "; --recursive looks below it"))
-        return sorted({path.name for path in _one_of_each_series(slides)})
+        names = {path.name for path in _one_of_each_series(slides)}
+        return sorted({tabular(name) for name in names})
 
     def find(self, name: str, slide_ext: str = "") -> Path:
         """Return the file of a slide that is named with or without its extension.
@@ -66,28 +69,36 @@ class SlideFolder:
             ItemError: there is no such file, or there are several below the folder (status ``no_slide``).
         """
         slide_id = slide_id_of(name)
-        wanted = (name, f"{slide_id}{slide_ext}")
+        wanted = dict.fromkeys((name, f"{slide_id}{slide_ext}"))
         for candidate in wanted:
             if (self.folder / candidate).is_file():
                 return self.folder / candidate
         for index in (self._top_by_id, self._tree_by_id):
             matches = index.get(slide_id, [])
-            exact = [path for candidate in wanted for path in matches if path.name == candidate] or matches[:1]
-            same = [path for path in exact if path.name == exact[0].name]
-            if len(same) > 1:
-                places = ", ".join(str(path.relative_to(self.folder)) for path in same)
-                raise ItemError(f"{name} is there {len(same)} times: {places}; rename or remove one", "no_slide")
-            if same:
-                return same[0]
+            exact = next(filter(None, ([p for p in matches if p.name == candidate] for candidate in wanted)), matches)
+            if len(exact) > 1:
+                places = ", ".join(str(path.relative_to(self.folder)) for path in exact)
+                raise ItemError(
+                    f"{name} is there {len(exact)} times: {places}; name it with its extension, or rename one",
+                    "no_slide",
+                )
+            if exact:
+                return exact[0]
+        if any(tabular(path.name) == name for path in self._tree if not is_tabular(path.name)):
+            raise ItemError(
+                f"{name}: a table cannot hold this file name (a line end, a space at its end, or not UTF-8); rename it",
+                "no_slide",
+            )
         raise ItemError(f"no slide file for {name!r} in {self.folder} (extension {slide_ext or 'any'})", "no_slide")
 
     @cached_property
     def _top(self) -> list[Path]:
-        return [path for path in sorted(self.folder.iterdir()) if not path.name.startswith(".") and not path.is_dir()]
+        paths = (path for path in sorted(self.folder.iterdir()) if not path.name.startswith(".") and not path.is_dir())
+        return [path for path in paths if path.resolve() not in self._without]
 
     @cached_property
     def _tree(self) -> list[Path]:
-        return sorted(_files_below(self.folder))
+        return sorted(_files_below(self.folder, self._without))
 
     @cached_property
     def _top_by_id(self) -> dict[str, list[Path]]:
@@ -98,12 +109,18 @@ class SlideFolder:
         return _by_id(self._tree)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def _files_below(folder: Path, without: set[Path]) -> Iterator[Path]:
     """Yield all files of a tree, without what is hidden and without the data folders of MIRAX slides."""
     for root, folders, names in os.walk(folder):
         mirax = {Path(name).stem for name in names if name.lower().endswith(".mrxs")}
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in mirax]
-        yield from (Path(root) / name for name in names if not name.startswith("."))
+        at = Path(root)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and name not in mirax and (at / name).resolve() not in without
+        ]
+        files = (at / name for name in names if not name.startswith("."))
+        yield from (path for path in files if path.resolve() not in without)
 
 
 def _by_id(paths: list[Path]) -> dict[str, list[Path]]:

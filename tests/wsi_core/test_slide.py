@@ -170,6 +170,32 @@ def test_a_limit_that_is_set_lower_counts(tmp_path, image):
     assert Image.MAX_IMAGE_PIXELS is not None  # the limit of other users of Pillow stays
 
 
+@pytest.mark.parametrize("keep", [0.1, 0.7])
+def test_a_slide_that_was_cut_off_is_not_taken_for_a_plain_image(tmp_path, image, keep):
+    pages = [Image.fromarray(image), Image.fromarray(image[::4, ::4])]
+    pages[0].save(tmp_path / "a.svs", format="tiff", save_all=True, append_images=pages[1:])
+    Slide(tmp_path / "a.svs").close()
+    truncate(tmp_path / "a.svs", keep)
+    with pytest.raises(ItemError, match="damaged or was not copied whole; copy it again"):
+        Slide(tmp_path / "a.svs")
+
+
+def test_an_empty_file_is_told(tmp_path):
+    (tmp_path / "a.svs").touch()
+    with pytest.raises(ItemError, match=r"a\.svs is empty; copy it again"):
+        Slide(tmp_path / "a.svs")
+
+
+def test_a_colour_under_transparency_is_not_seen(tmp_path):
+    hidden = np.full((64, 64, 4), (205, 120, 165, 0), np.uint8)
+    hidden[:32, :, 3] = 255
+    Image.fromarray(hidden).save(tmp_path / "a.png")
+    for background, value in (("black", 0), ("white", 255)):
+        with Slide(tmp_path / "a.png", background=background) as slide:
+            pixels = slide.read((0, 0), 0, (64, 64))
+        assert (pixels[:32] == (205, 120, 165)).all() and (pixels[32:] == value).all()
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif"])
 def test_a_truncated_image_is_one_line(tmp_path, image, name, recwarn):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)).save(tmp_path / name)

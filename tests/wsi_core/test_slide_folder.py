@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -7,6 +8,7 @@ from PIL import Image
 from tests.dicom import write_dicom_slide
 from tests.slides import small_slide
 from utils.errors import ItemError, UsageError
+from utils.names import check_id
 from wsi_core.slide_folder import SlideFolder
 
 
@@ -27,7 +29,7 @@ def folder(tmp_path):
 def test_slides_are_found_by_ending_or_content(folder, caplog):
     caplog.set_level("INFO")
     assert SlideFolder(folder).names == ["TCGA-1.2.3.uuid.PNG", "a.tif", "no_ending", "other.ending", "torn.svs"]
-    assert "4 files in" in caplog.text and "README.txt" in caplog.text
+    assert "4 files (README.txt" in caplog.text
 
 
 def test_a_link_that_leads_nowhere_is_listed(folder):
@@ -49,6 +51,40 @@ def test_a_name_that_is_there_twice_is_told(folder):
     assert slides.names.count("b.tif") == 1
     with pytest.raises(ItemError, match=r"there 2 times: x/b\.tif, y/b\.tif"):
         slides.find("b.tif")
+
+
+def test_a_slide_below_the_folder_is_found_by_its_whole_name_too(folder):
+    small_slide(folder / "sub" / "case.svs.tif", size_px=(512, 512))
+    small_slide(folder / "sub" / "case.svs", size_px=(512, 512))
+    for extension in ("", ".svs", ".tif"):
+        assert SlideFolder(folder, recursive=True).find("case.svs", extension) == folder / "sub" / "case.svs"
+
+
+def test_a_name_that_means_two_files_is_told(folder):
+    shutil.copy(folder / "a.tif", folder / "a.svs")
+    assert SlideFolder(folder).find("a", ".svs").name == "a.svs"
+    with pytest.raises(ItemError, match=r"a is there 2 times: a\.svs, a\.tif; name it with its extension"):
+        SlideFolder(folder).find("a")
+
+
+@pytest.mark.parametrize("name", [b"bad\xff.tif", b"new\nline.tif", b" lead.tif"])
+def test_a_name_that_no_table_can_hold_is_listed_and_fails_alone(folder, name):
+    shutil.copy(folder / "a.tif", os.path.join(os.fsencode(folder), name))  # noqa: PTH118  bytes
+    (listed,) = set(SlideFolder(folder).names) - {
+        "TCGA-1.2.3.uuid.PNG", "a.tif", "no_ending", "other.ending", "torn.svs"
+    }  # fmt: skip
+    assert listed.encode() and check_id(listed, where="x") == listed.strip()
+    with pytest.raises(ItemError, match="a table cannot hold this file name"):
+        SlideFolder(folder).find(listed)
+
+
+def test_results_that_lie_among_the_slides_are_none(folder):
+    for name in ("out/masks/a.png", "contact_sheet.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 64)).save(folder / name)
+    results = [folder / "out" / "masks", folder / "contact_sheet.png"]
+    names = SlideFolder(folder, recursive=True, without=results).names
+    assert names == ["TCGA-1.2.3.uuid.PNG", "a.tif", "no_ending", "other.ending", "torn.svs"]
 
 
 def test_a_dicom_slide_of_several_files_is_one_slide(tmp_path):

@@ -17,6 +17,7 @@ PROGRESSIVE_JPEG_BYTES_PER_PIXEL = 6  # coefficients of three channels at full s
 GIB = 1024**3
 TIFF_X_RESOLUTION, TIFF_Y_RESOLUTION, TIFF_RESOLUTION_UNIT, TIFF_DESCRIPTION = 282, 283, 296, 270
 TIFF_ROWS_PER_STRIP = 278
+TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TIFF_UNITS = {2: "inch", 3: "centimeter"}
 # What Pillow and its decoders raise at damaged files.
 _FAILURES = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError)
@@ -42,6 +43,7 @@ class ImageReader:
         self.properties = _tiff_properties(self._image)
         self._failure: ReadError | None = None
         try:
+            self._require_whole_file()
             self._require_8_bits()
             self._require_memory(path, max_memory_gb)
         except ReadError:
@@ -77,6 +79,14 @@ class ImageReader:
         except _FAILURES as error:
             self._failure = ReadError(" ".join(str(error).split()) or type(error).__name__)
             raise self._failure from error
+
+    def _require_whole_file(self) -> None:
+        """Refuse a TIFF whose list of images leads nowhere: a slide that was cut off, whose first one Pillow sees."""
+        try:
+            with without_pixel_limit():
+                _ = getattr(self._image, "n_frames", 1)
+        except _FAILURES as error:
+            raise ReadError("it is damaged or was not copied whole; copy it again") from error
 
     def _require_8_bits(self) -> None:
         if self._image.mode not in BYTES_PER_PIXEL:
@@ -125,11 +135,20 @@ def _open(path: Path) -> Image.Image:
         with without_pixel_limit():
             return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise NotThisReaderError(
-            f"{path.name} is no slide or image that can be read; convert it to a pyramidal TIFF"
-        ) from error
+        raise NotThisReaderError(f"{path.name} {_what_is_wrong(path)}") from error
     except _FAILURES as error:
         raise ReadError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _what_is_wrong(path: Path) -> str:
+    """Say why a file is of no known format."""
+    with path.open("rb") as file:
+        beginning = file.read(4)
+    if not beginning:
+        return "is empty; copy it again"
+    if beginning in TIFF_BEGINNINGS:
+        return "is a TIFF that is damaged or was not copied whole; copy it again"
+    return "is no slide or image that can be read; convert it to a pyramidal TIFF, or copy it again if it is damaged"
 
 
 def _tiff_properties(image: Image.Image) -> dict[str, str]:
