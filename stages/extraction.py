@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from datasets.features_file import Features, h5_path, is_complete, provenance, read_provenance, write_features
+from datasets.features_file import Features, h5_path, is_complete, provenance, pt_path, read_provenance, write_features
 from datasets.patches import SlidePatches
 from models.encoders.build import build_encoder
 from models.encoders.encoder import Encoder
@@ -153,6 +153,8 @@ def _plan_slide(
     try:
         path = coords_path(Path(config.data_h5_dir) / "patches", slide_id)
         patches = read_coords(path)
+        if row.status.startswith("failed"):
+            logger.warning("%s: patching says %s; its coordinates are of an earlier run", slide_id, row.status)
         if not len(patches):
             return Result(slide_id, "no_patches")
         if config.auto_skip and is_complete(Path(config.feat_dir), slide_id, patches, encoder.dim):
@@ -164,6 +166,8 @@ def _plan_slide(
         return SlidePatches(folder.find(row.name, config.slide_ext), patches, config.reader, config.max_memory_gb)
     except ItemError as error:
         if error.status == "no_coords" and row.status in EMPTY_STATUSES:
+            if pt_path(config.feat_dir, slide_id).exists():
+                logger.warning("%s: %s, but %s has features of an earlier run", slide_id, row.status, config.feat_dir)
             return Result(slide_id, row.status)  # patching has said that there is nothing to encode
         return Result(slide_id, error.status, one_line(error), failed=True)
 

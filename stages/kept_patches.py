@@ -11,7 +11,7 @@ from wsi_core.coords_file import PatchCoords, read_coords
 
 logger = logging.getLogger(__name__)
 
-N_CONTOURS = "n_contours"
+N_CONTOURS, DROPPED = "n_contours", "dropped"  # what came of it, kept beside what it was made with
 DRAWING_PARAMS = ("vis_level", "line_thickness")  # without effect on coordinates
 
 
@@ -51,7 +51,7 @@ def how_they_differ(kept: PatchCoords, job: SlideJob) -> str:
     differ = [
         f"{field} {made.get(field) or 'none'} (now {asked.get(field) or 'none'})"
         for field in {**asked, **made}
-        if field not in (*DRAWING_PARAMS, N_CONTOURS)
+        if field not in (*DRAWING_PARAMS, N_CONTOURS, DROPPED)
         and asked.get(field, "") != made.get(field, "")
         and (field, asked.get(field)) != ("seg_level", "-1")
     ]

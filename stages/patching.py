@@ -5,6 +5,7 @@ Reads slides, a preset and a process list; writes ``masks/``, ``contours/``, ``p
 """
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,7 +22,7 @@ from utils.pictures import save_picture
 from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
-from wsi_core.process_list import EMPTY_STATUSES, FILE_NAME, ProcessList
+from wsi_core.process_list import FILE_NAME, ProcessList
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def create_patches(config: PatchingConfig) -> int:
     require_writable(config.save_dir, flag="--save_dir")
     _report_steps(config)
     list_path = Path(config.save_dir) / FILE_NAME
+    _regard_earlier_list(slides, list_path, config)
     slides.write(list_path)
 
     def record(result: Result) -> None:
@@ -54,7 +56,12 @@ def create_patches(config: PatchingConfig) -> int:
         save_picture(config.contact_sheet_path, draw_contact_sheet(_sheet_entries(slides, config)))
         logger.info("contact sheet: %s", config.contact_sheet_path)
     exit_code = summarise(results)
-    _advise(results)
+    if config.makes_something and not jobs:
+        logger.warning("no slide of the process list has process 1")
+    advise(results)
+    if config.patch:
+        n_patches = sum(int(result.cells.get("n_patches", 0)) for result in results)
+        logger.info("%d patches: %s", n_patches, config.coords_path("any").parent)
     logger.info("process list: %s", list_path)
     return exit_code
 
@@ -118,45 +125,68 @@ def _report_steps(config: PatchingConfig) -> None:
         logger.info("patches %s (patch_size %d, step_size %d)", what, request.patch_size_px, request.step_size_px)
 
 
-def _advise(results: Sequence[Result]) -> None:
-    """Name the slides that came out empty and what to change for them."""
-    for status in EMPTY_STATUSES:
-        by_reason = defaultdict(list)
-        for result in results:
-            if result.status == status:
-                by_reason[result.reason].append(result.item_id)
-        for reason, names in by_reason.items():
-            more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-            shown = ", ".join(names[:SHOWN_NAMES]) + more
-            logger.warning("%d of %d slides %s: %s. %s", len(names), len(results), status, shown, reason)
+def _regard_earlier_list(slides: ProcessList, path: Path, config: PatchingConfig) -> None:
+    """Keep what an earlier list says where nothing is made now; say so where rows of it are left out."""
+    if not path.is_file():
+        return
+    earlier = ProcessList.read(path, SlideParams())
+    if config.process_list is None and not config.makes_something:
+        slides.take_rows_of(earlier)
+    left_out = set(earlier.names) - set(slides.names)
+    if left_out:
+        logger.warning("%s now names %d slides, %d of before are left out", path, len(slides.names), len(left_out))
+
+
+def advise(results: Sequence[Result]) -> None:
+    """Name the slides that came out empty, or kept, and what to change for them: once for all of a kind."""
+    kinds = defaultdict(list)
+    for result in results:
+        if result.reason and not result.failed:
+            kinds[result.status, re.sub(r"\d[\d.]*", "", result.reason)].append(result)
+    for alike in kinds.values():
+        names = [result.item_id for result in alike]
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        first = alike[0]
+        which = "" if all(result.reason == first.reason for result in alike) else f"{first.item_id}: "
+        logger.warning("%d of %d slides %s: %s%s. %s%s", len(names), len(results), first.status,
+                       ", ".join(names[:SHOWN_NAMES]), more, which, first.reason)  # fmt: skip
 
 
 def _sheet_entries(slides: ProcessList, config: PatchingConfig) -> list[SheetEntry]:
-    entries = []
-    for name in slides.names:
-        picture = config.mask_path(slide_id_of(name))
-        cells = slides.row(name)
-        entries.append(
-            SheetEntry(
-                slide_id=slide_id_of(name),
-                status=cells["status"],
-                caption=_caption(cells),
-                picture=picture if picture.is_file() else None,
-                failed=cells["status"].startswith("failed"),
-                reason=cells["reason"],
-            )
-        )
-    return entries
+    """Return what is shown of each slide, first those that somebody has to look at."""
+    entries = [_sheet_entry(slides.row(name), config) for name in slides.names]
+    return sorted(entries, key=lambda entry: entry.urgency)
 
 
-def _caption(cells: Mapping[str, str]) -> str:
+def _sheet_entry(cells: Mapping[str, str], config: PatchingConfig) -> SheetEntry:
+    slide_id, status = slide_id_of(cells["slide_id"]), cells["status"]
+    picture = config.mask_path(slide_id)
+    return SheetEntry(
+        slide_id=slide_id,
+        status=status,
+        caption=_caption(cells, config),
+        picture=picture if picture.is_file() else None,
+        failed=status.startswith("failed"),
+        reason=cells["reason"],
+    )
+
+
+def _caption(cells: Mapping[str, str], config: PatchingConfig) -> str:
     """Return the parameters to judge a mask by, and what came of them."""
-    settings = [f"{name} {cells[name]}" for name in SHOWN_PARAMS]
-    if cells["use_otsu"] == "True":
-        settings[0] = "Otsu"
     counts = [
         f"{cells[column]} {one if cells[column] == '1' else many}"
         for column, one, many in (("n_contours", "contour", "contours"), ("n_patches", "patch", "patches"))
         if cells[column]
     ]
-    return f"{' '.join(settings)}\n{', '.join(counts)}"
+    return f"{_how_tissue_was_found(cells, config)}\n{', '.join(counts)}"
+
+
+def _how_tissue_was_found(cells: Mapping[str, str], config: PatchingConfig) -> str:
+    if config.mask_dir:
+        return f"outlines of {config.mask_dir}"
+    if config.no_seg:
+        return "whole slide"
+    settings = [f"{name} {cells[name]}" for name in SHOWN_PARAMS]
+    if cells["use_otsu"] == "True":
+        settings[0] = "Otsu"
+    return " ".join(settings)

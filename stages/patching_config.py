@@ -161,5 +161,5 @@ def _overlap_px(text: str, patch_size_px: int) -> int:
     except (ValueError, OverflowError) as error:
         raise UsageError(f"--overlap {text}: pixels such as 64, or a part of the patch such as 0.25") from error
     if not 0 <= overlap_px < patch_size_px:
-        raise UsageError(f"--overlap {text} is {overlap_px} px: must be from 0 to below the patch's {patch_size_px} px")
+        raise UsageError(f"--overlap {text}: must be from 0 to below the patch's {patch_size_px} px")
     return overlap_px

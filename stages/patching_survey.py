@@ -1,11 +1,12 @@
 """What a patching run would find, without writing anything: ``create_patches_fp.py --dry_run``."""
 
 import logging
+from datetime import timedelta
 from functools import partial
 
 import pandas as pd
 
-from stages.patching import plan_slides
+from stages.patching import advise, plan_slides
 from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
 from stages.slide_job import SlideJob
@@ -47,7 +48,9 @@ def survey_patches(config: PatchingConfig, patches_per_s: float) -> int:
     print(table.fillna("-").to_string(index=False))
     n_patches = sum(int(result.cells.get("patches", 0)) for result in results)
     _report_total(n_patches, patches_per_s, filtered=config.quality.as_text() != {})
-    return summarise(results)
+    exit_code = summarise(results)
+    advise(results)
+    return exit_code
 
 
 def survey_slide(job: SlideJob, patches_per_s: float) -> Result:
@@ -67,14 +70,22 @@ def survey_slide(job: SlideJob, patches_per_s: float) -> Result:
         }
         work = SlidePatching(slide, job, job.config)
         try:
-            if work.resolution is not None:
-                cells |= {"mpp": f"{work.resolution.mpp:g}", "mpp_from": work.resolution.source}
-            reading = work.planned.reading
-            cells |= {"read_level": str(reading.level), "read_size": str(reading.read_size_px)}
-            cells |= _costs(len(work.coords), patches_per_s)
+            status, reason = _survey(work, cells, patches_per_s)
         except ItemError as error:
             return Result(job.name, error.status, one_line(error), failed=True, cells=cells)
-    return Result(job.name, "ok" if len(work.coords) else "no_patches", cells=cells)
+    return Result(job.name, status, reason, cells=cells)
+
+
+def _survey(work: SlidePatching, cells: dict[str, str], patches_per_s: float) -> tuple[str, str]:
+    """Fill the cells as far as it goes; return status and reason."""
+    if work.resolution is not None:
+        cells |= {"mpp": f"{work.resolution.mpp:g}", "mpp_from": work.resolution.source}
+    reading = work.planned.reading
+    cells |= {"read_level": str(reading.level), "read_size": str(reading.read_size_px)}
+    cells |= _costs(0 if not work.contours else len(work.coords), patches_per_s)
+    if not work.contours:
+        return "no_tissue", work.why_no_tissue
+    return ("ok", "") if len(work.coords) else ("no_patches", work.why_no_patches(""))
 
 
 def _costs(n_patches: int, patches_per_s: float) -> dict[str, str]:
@@ -88,10 +99,18 @@ def _costs(n_patches: int, patches_per_s: float) -> dict[str, str]:
 def _report_total(n_patches: int, patches_per_s: float, *, filtered: bool) -> None:
     before = " before the filters of quality" if filtered else ""
     logger.info(
-        "%d patches%s: %.3g GB of features (1024 numbers each), %.3g hours at %g patches/s (--patches_per_s)",
+        "%d patches%s: about %s of features (1024 numbers each), %s at %g patches/s (--patches_per_s)",
         n_patches,
         before,
-        n_patches * FEATURE_BYTES / 1e9,
-        n_patches / patches_per_s / 3600,
+        _bytes_for_people(n_patches * FEATURE_BYTES),
+        timedelta(seconds=round(n_patches / patches_per_s)),
         patches_per_s,
     )
+
+
+def _bytes_for_people(n_bytes: float) -> str:
+    for unit in ("kB", "MB", "GB"):
+        n_bytes /= 1000
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+    return f"{n_bytes / 1000:.3g} TB"

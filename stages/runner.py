@@ -56,7 +56,7 @@ def run_each(
             the tasks.
     """
     results = []
-    bar = tqdm(total=len(tasks), unit=unit, dynamic_ncols=True)
+    bar = tqdm(total=len(tasks), unit=unit, dynamic_ncols=True, disable=not tasks)
     with bar:
         for result in _results(tasks, failed_status, num_workers, bar):
             results.append(result)

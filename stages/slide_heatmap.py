@@ -35,7 +35,7 @@ from wsi_core.patch_request import PlannedPatches
 from wsi_core.patch_sampling import sample_patches
 from wsi_core.percentiles import percentiles_among, to_percentiles
 from wsi_core.resolution import resolution_of
-from wsi_core.segmentation import find_tissue, no_tissue_reason, resolve_level, select
+from wsi_core.segmentation import find_tissue, resolve_level, select, why_no_tissue
 from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
@@ -70,17 +70,15 @@ def draw_slide(
         request = patching.request.for_row(row.resolution)
         paths = HeatmapPaths(config, slide_id_of(row.name), row.label)
         target_downsample = request.target_downsample(resolution)
-        found, contours = _find_tissue(slide, params, target_downsample, mask=paths.raw("_mask.png"))
+        contours, nothing_left = _find_tissue(slide, params, target_downsample, mask=paths.raw("_mask.png"))
         if not contours:
-            return Result(row.name, "no_tissue", no_tissue_reason(params, found, target_downsample)), {}
+            return Result(row.name, "no_tissue", nothing_left), {}
         planned = request.on(slide, resolution)
         return _SlideHeatmap(slide, row, contours, region, shown_level, planned, paths, config, model).run()
 
 
-def _find_tissue(
-    slide: Slide, params: SlideParams, target_downsample: float, mask: Path
-) -> tuple[list[Contour], list[Contour]]:
-    """Return the tissue that was found and what is selected of it; the latter is drawn, or else all."""
+def _find_tissue(slide: Slide, params: SlideParams, target_downsample: float, mask: Path) -> tuple[list[Contour], str]:
+    """Return the tissue that is selected, which is drawn, or, without any, what to say; a wrong id draws all."""
     seg_level = resolve_level(slide, params.seg_level, HEATMAP_DOWNSAMPLE * target_downsample, name="seg_level")
     mask_level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
     overviews = Overviews(slide)
@@ -90,7 +88,7 @@ def _find_tissue(
     finally:
         if contours:
             save_picture(mask, draw_mask(overviews.at(mask_level), contours, params.line_thickness))
-    return found, contours
+    return contours, "" if contours else why_no_tissue(overviews.at(seg_level), params, found, target_downsample)
 
 
 @dataclass(frozen=True)

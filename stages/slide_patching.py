@@ -11,12 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
-from stages.kept_patches import N_CONTOURS, how_they_differ, kept_patches, made_with, without_what_exists
+from stages.kept_patches import DROPPED, N_CONTOURS, how_they_differ, kept_patches, made_with, without_what_exists
 from stages.patch_quality import drop_bad_patches
 from stages.patching_config import PatchingConfig
 from stages.runner import Result
 from stages.slide_job import SlideJob, failing_as
-from stages.slide_tissue import Tissue, find_tissue_of
+from stages.slide_tissue import Tissue, find_tissue_of, why_nothing_is_left
 from utils.errors import ItemError, one_line
 from utils.pictures import save_picture
 from wsi_core.contours import Contour
@@ -26,9 +26,8 @@ from wsi_core.grid import Grid, patch_coords
 from wsi_core.outlines.geojson_file import is_edited, write_geojson
 from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
-from wsi_core.patch_reading import read_patch
+from wsi_core.patch_reading import PatchReading, read_patch
 from wsi_core.patch_request import PlannedPatches
-from wsi_core.process_list import EMPTY_STATUSES
 from wsi_core.resolution import Resolution
 from wsi_core.segmentation import select
 from wsi_core.slide import Slide
@@ -53,18 +52,27 @@ def patch_slide(job: SlideJob) -> Result:
     if kept is None:
         return _patch(job, job.config)
     reason = how_they_differ(kept, job)
-    if reason:
-        logger.warning("%s: %s", job.name, reason)
-    counts = {"n_patches": str(len(kept)), "n_contours": kept.made_with.get(N_CONTOURS, "")}
+    cells = _cells_of(kept)
     todo = without_what_exists(job.config, job.slide_id)
     if not (todo.seg or todo.stitch):
-        return Result(job.name, "already_exist", reason, cells=counts)
+        return Result(job.name, "already_exist", reason, cells=cells)
     made = _patch(job, todo)
-    # where a trial finds nothing, the coordinates are there all the same
-    status = "already_exist" if made.status in EMPTY_STATUSES else made.status
+    # also where a trial finds nothing the coordinates are there
+    status = made.status if made.failed else "already_exist"
     return replace(
-        made, status=status, reason="; ".join(filter(None, (made.reason, reason))), cells={**counts, **made.cells}
+        made, status=status, reason="; ".join(filter(None, (made.reason, reason))), cells={**cells, **made.cells}
     )
+
+
+def _cells_of(kept: PatchCoords) -> dict[str, str]:
+    """Return what a file of coordinates tells, for the process list."""
+    return {
+        "base_mpp": "" if kept.mpp is None else f"{sum(kept.mpp) / 2:g}",
+        "n_contours": kept.made_with.get(N_CONTOURS, ""),
+        **reading_cells(kept.reading),
+        "dropped": kept.made_with.get(DROPPED, ""),
+        "n_patches": str(len(kept)),
+    }
 
 
 def _patch(job: SlideJob, todo: PatchingConfig) -> Result:
@@ -92,7 +100,7 @@ class SlidePatching:
         try:
             status, reason = self._run(cells)
         except ItemError as error:
-            return Result(self.job.name, error.status, one_line(error), failed=True, cells=cells)
+            return Result(self.job.name, error.status, one_line(error) + self._what_is_kept(), failed=True, cells=cells)
         return Result(self.job.name, status, reason, cells=cells)
 
     def _run(self, cells: dict[str, str]) -> tuple[str, str]:
@@ -104,16 +112,16 @@ class SlidePatching:
             cells["n_contours"] = str(len(contours))
             if not contours:
                 cells.update({"n_patches": "0"} if self.todo.patch else {})
-                return self._empty("no_tissue", self.tissue.nothing_found)
+                return self._empty("no_tissue", self.why_no_tissue)
         with failing_as("failed_patch"):
             if self.todo.patch:
-                cells.update(reading_cells(self.planned))
+                cells.update(reading_cells(self.planned.reading))
                 coords, cells["dropped"] = self.good_coords
                 cells["n_patches"] = str(len(coords))
                 self.todo.stitch_path(self.job.slide_id).unlink(missing_ok=True)  # it shows patches of an earlier run
                 if not len(coords):
-                    return self._empty("no_patches", self._why_no_patches(cells["dropped"]))
-                self._write_coords(coords)
+                    return self._empty("no_patches", self.why_no_patches(cells["dropped"]))
+                self._write_coords(coords, cells["dropped"])
             if self.todo.stitch:
                 self._stitch()
         return "processed", ""
@@ -201,11 +209,21 @@ class SlidePatching:
         else:
             write_geojson(path, contours)
 
-    def _why_no_patches(self, dropped: str) -> str:
+    @property
+    def why_no_tissue(self) -> str:
+        """What to change where no contour is left."""
+        return why_nothing_is_left(self.tissue, self.overviews, self.job, self.params, self.target_downsample)
+
+    def why_no_patches(self, dropped: str) -> str:
+        """Say what to change where there is tissue and no patch is left; ``dropped`` is what the filters took."""
         if len(self.coords):
             return f"no patch of {len(self.coords)} is good enough ({dropped}); relax these limits"
         where = " and in the regions of --roi" if self.tissue.regions is not None else ""
         return f"no patch passes contour_fn{where}; try four_pt or a smaller patch"
+
+    def _what_is_kept(self) -> str:
+        path = self.todo.coords_path(self.job.slide_id)
+        return f"; {path.parent.name}/{path.name} is of an earlier run" if self.todo.patch and path.is_file() else ""
 
     def _empty(self, status: str, reason: str) -> tuple[str, str]:
         if self.todo.patch:  # what an earlier run made would no longer be true
@@ -213,7 +231,7 @@ class SlidePatching:
             self.todo.stitch_path(self.job.slide_id).unlink(missing_ok=True)
         return status, reason
 
-    def _write_coords(self, coords: np.ndarray) -> None:
+    def _write_coords(self, coords: np.ndarray, dropped: str) -> None:
         reading = self.planned.reading
         assert reading.level is not None
         request = self.job.request
@@ -228,7 +246,12 @@ class SlidePatching:
             overlap_px=request.patch_size_px - request.step_size_px,
             mpp=None if self.resolution is None else self.resolution.mpp_xy,
             mpp_source="" if self.resolution is None else self.resolution.source,
-            made_with={**made_with(self.job), **self.params.as_text(), N_CONTOURS: str(len(self.contours))},
+            made_with={
+                **made_with(self.job),
+                **self.params.as_text(),
+                N_CONTOURS: str(len(self.contours)),
+                DROPPED: dropped,
+            },
         )
         images = self._images(patches) if self.todo.save_patches else None
         write_coords(self.todo.coords_path(self.job.slide_id), patches, images)
@@ -243,9 +266,10 @@ class SlidePatching:
         save_picture(self.todo.stitch_path(self.job.slide_id), picture)
 
 
-def reading_cells(planned: PlannedPatches) -> dict[str, str]:
-    """Return, for the process list, how patches of a slide are read."""
-    reading = planned.reading
+def reading_cells(reading: PatchReading) -> dict[str, str]:
+    """Return, for the process list, how patches of a slide are read; TRIDENT's files leave the level open."""
+    if reading.level is None:
+        return {}
     return {
         "read_level": str(reading.level),
         "read_size": str(reading.read_size_px),

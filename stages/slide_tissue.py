@@ -10,7 +10,7 @@ from wsi_core.contours import Contour, whole_slide
 from wsi_core.outlines.find import find_outlines, read_outlines
 from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
-from wsi_core.segmentation import find_tissue, no_tissue_reason
+from wsi_core.segmentation import find_tissue, why_no_tissue
 from wsi_core.slide import Slide
 
 SEGMENTED, WHOLE_SLIDE, OUTLINES = "segmentation", "whole slide", "outlines"
@@ -23,12 +23,10 @@ class Tissue:
     Attributes:
         contours: in level-0 pixels, by ascending number.
         regions: the regions that patches must lie in, or None for everywhere.
-        nothing_found: what to say where no contour is left.
     """
 
     contours: list[Contour]
     regions: list[Contour] | None
-    nothing_found: str
 
 
 def find_tissue_of(
@@ -54,10 +52,16 @@ def find_tissue_of(
         contours = [whole_slide(slide.size_level0)]
     else:
         contours = find_tissue(overviews.at(params.seg_level), params, target_downsample)
-    is_empty_file = config.mask_dir is not None and not contours
-    reason = no_tissue_reason(params, contours, target_downsample)
-    nothing_found = "the outlines of --mask_dir are empty" if is_empty_file else reason
-    return Tissue(contours, regions, nothing_found)
+    return Tissue(contours, regions)
+
+
+def why_nothing_is_left(
+    tissue: Tissue, overviews: Overviews, job: SlideJob, params: SlideParams, target_downsample: float
+) -> str:
+    """Say what to change where no contour is left; see ``find_tissue_of``."""
+    if job.config.mask_dir and not tissue.contours:
+        return "the outlines of --mask_dir are empty"
+    return why_no_tissue(overviews.at(params.seg_level), params, tissue.contours, target_downsample)
 
 
 def how_tissue_is_found(job: SlideJob) -> dict[str, str]:

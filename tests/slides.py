@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from demo.slides import write_pyramid
+from demo.slides import MPP, write_pyramid
 from wsi_core.slide import Slide
 
 GLASS, PINK = (243, 243, 245), (205, 120, 165)
@@ -31,11 +31,12 @@ def small_slide(
     tissue: list[Box] | None = None,
     holes: list[Box] | None = None,
     sizes_px: tuple[tuple[int, int], ...] | None = None,
+    mpp: float = MPP,
 ) -> Path:
     """Write a slide, by default with one piece of tissue and a hole in it; tissue [] is a blank slide."""
     boxes = [TISSUE] if tissue is None else tissue
     image = picture(size_px, boxes, [HOLE] if holes is None and tissue is None else holes or [])
-    write_pyramid(path, image, sizes_px=sizes_px or (size_px, (size_px[0] // 4, size_px[1] // 4)))
+    write_pyramid(path, image, mpp=mpp, sizes_px=sizes_px or (size_px, (size_px[0] // 4, size_px[1] // 4)))
     return path
 
 

@@ -55,7 +55,7 @@ def test_a_preset_is_replaced_only_when_that_is_said(here, caplog):
     ("flags", "message"),
     [
         (["--sthresh", "300"], "preset mine: sthresh = '300'"),
-        (["--mthresh", "6"], "preset mine: mthresh = '6': Value error, must be odd"),
+        (["--mthresh", "6"], "preset mine: mthresh = '6': must be odd"),
         (["--a_t", "much"], "preset mine: a_t = 'much'"),
         (["--preset_name", "a/b"], "--preset_name: 'a/b' is no name"),
         (["--preset_name", ".csv"], "--preset_name: '' is no name"),

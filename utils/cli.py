@@ -78,23 +78,30 @@ def non_negative_int(text: str) -> int:
 
 
 def _whole_number(text: str, least: int) -> int:
-    number = int(text)
+    number = int(text) if text.strip().lstrip("+").isdecimal() else -1
     if not least <= number <= MAX_INT:
-        raise argparse.ArgumentTypeError(f"{number} is not from {least} to {MAX_INT}")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {MAX_INT}")
     return number
 
 
 def positive_float(text: str) -> float:
     """Parse a finite number above 0, for argparse."""
-    number = float(text)
+    number = _number(text)
     if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return number
 
 
 def fraction(text: str) -> float:
     """Parse a number from 0 to 1, for argparse."""
-    number = float(text)
+    number = _number(text)
     if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
     return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan  # which is in no range

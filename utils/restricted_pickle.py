@@ -33,7 +33,9 @@ def load_data(path: Path) -> Any:
     try:
         data = path.read_bytes()
         _require_small_memo(data)
-        return _ArraysOnly(data).load()
+        loader = _ArraysOnly(io.BytesIO(data))
+        loader.allowance = _Allowance(2 * len(data))
+        return loader.load()
     except pickle.UnpicklingError as error:
         raise ItemError(f"{path.name} is no pickle that can be read: {' '.join(str(error).split())}") from error
     except _FAILURES as error:
@@ -48,9 +50,7 @@ def _require_small_memo(data: bytes) -> None:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data))
-        self._allowance = _Allowance(2 * len(data))
+    allowance: "_Allowance"
 
     def find_class(self, module: str, name: str) -> object:
         # numpy.core became numpy._core; the names of all versions lead to the same functions here
@@ -58,7 +58,7 @@ class _ArraysOnly(pickle.Unpickler):
         if function is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data")
         if function is _reconstruct:
-            return lambda *_arguments: _Array.empty(self._allowance)
+            return lambda *_arguments: _Array.empty(self.allowance)
         # a new function each time: a pickle may set attributes of what it finds, and others read through these
         return lambda *arguments: function(*arguments)
 

@@ -18,14 +18,14 @@ Color = tuple[int, int, int]
 PAGE_RGB, CARD_RGB, EDGE_RGB, BEHIND_RGB = (238, 240, 243), (255, 255, 255), (208, 212, 218), (247, 248, 249)
 NO_PICTURE_RGB: Color = (226, 229, 233)
 TEXT_RGB, SMALL_TEXT_RGB = (28, 32, 38), (92, 99, 110)
-GOOD_RGB, EMPTY_RGB, FAILED_RGB, WAITING_RGB = (46, 125, 50), (217, 130, 0), (198, 40, 40), (120, 126, 136)
+GOOD_RGB, LOOK_RGB, FAILED_RGB, WAITING_RGB = (46, 125, 50), (217, 130, 0), (198, 40, 40), (120, 126, 136)
 
 CARD_WIDTHS_PX = (140, 420)  # the least and the most
 PAGE_PIXELS = 12e6  # what a page has in between
 MAX_PAGE_SIDE_PX = 10_000
 PAGE_ASPECT = 1.4
 PICTURE_ASPECT = 4 / 3
-CAPTION_LINES = 2
+CAPTION_LINES, REASON_LINES = 2, 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SheetEntry:
         caption: parameters and counts, one or two lines; a line that is too wide loses its end.
         picture: its mask, or None where there is none.
         failed: whether it failed.
-        reason: what is said where there is no picture.
+        reason: what somebody has to know; takes the place of a picture that is not there.
     """
 
     slide_id: str
@@ -53,7 +53,14 @@ class SheetEntry:
         """The colour of its status."""
         if self.failed:
             return FAILED_RGB
-        return {**dict.fromkeys(EMPTY_STATUSES, EMPTY_RGB), TO_BE_PROCESSED: WAITING_RGB}.get(self.status, GOOD_RGB)
+        if self.status == TO_BE_PROCESSED:
+            return WAITING_RGB
+        return LOOK_RGB if self.reason or self.status in EMPTY_STATUSES else GOOD_RGB
+
+    @property
+    def urgency(self) -> int:
+        """Its place in a page: what failed comes first, what is as it should be last."""
+        return (FAILED_RGB, LOOK_RGB, WAITING_RGB, GOOD_RGB).index(self.color)
 
 
 def draw_contact_sheet(entries: Sequence[SheetEntry]) -> np.ndarray:
@@ -65,7 +72,8 @@ def draw_contact_sheet(entries: Sequence[SheetEntry]) -> np.ndarray:
     Returns:
         uint8 RGB (H, W, 3).
     """
-    layout = _Layout.of(len(entries))
+    has_reasons = any(entry.reason and entry.picture for entry in entries)
+    layout = _Layout.of(len(entries), REASON_LINES if has_reasons else 0)
     page = np.full((*layout.page_px[::-1], 3), PAGE_RGB, np.uint8)
     page[: layout.header] = np.asarray(_header(entries, layout))
     for number, entry in enumerate(tqdm(entries, unit="slide", desc="contact sheet", leave=False, dynamic_ncols=True)):
@@ -81,14 +89,15 @@ class _Layout:
     columns: int
     rows: int
     width: int
+    reason_lines: int = 0
 
     @classmethod
-    def of(cls, count: int) -> "_Layout":
-        card_aspect = cls(1, 1, CARD_WIDTHS_PX[1]).height / CARD_WIDTHS_PX[1]
+    def of(cls, count: int, reason_lines: int = 0) -> "_Layout":
+        card_aspect = cls(1, 1, CARD_WIDTHS_PX[1], reason_lines).height / CARD_WIDTHS_PX[1]
         columns = max(1, min(count, math.ceil(math.sqrt(count * card_aspect * PAGE_ASPECT))))
         rows = math.ceil(count / columns)
         wanted = int(np.clip(math.sqrt(PAGE_PIXELS / max(1, count) / card_aspect), *CARD_WIDTHS_PX))
-        layouts = (cls(columns, rows, width) for width in range(wanted, 0, -1))
+        layouts = (cls(columns, rows, width, reason_lines) for width in range(wanted, 0, -1))
         return next(layout for layout in layouts if max(layout.page_px) <= MAX_PAGE_SIDE_PX)
 
     @property
@@ -111,7 +120,7 @@ class _Layout:
 
     @property
     def height(self) -> int:
-        return 3 * self.gap + self.picture_px[1] + (2 + CAPTION_LINES) * self.line
+        return 3 * self.gap + self.picture_px[1] + (2 + CAPTION_LINES + self.reason_lines) * self.line
 
     @property
     def header(self) -> int:
@@ -178,6 +187,10 @@ def _card(entry: SheetEntry, layout: _Layout) -> Image.Image:
     ]
     for number, (text, color, letters) in enumerate(lines):
         draw.text((left, top + (number + 0.5) * layout.line), text, color, letters, anchor="lm")
+    if entry.picture is not None:
+        below = top + len(lines) * layout.line
+        for number, text in enumerate(wrapped(entry.reason, layout.small_font, room, layout.reason_lines)):
+            draw.text((left, below + (number + 0.5) * layout.line), text, entry.color, layout.small_font, anchor="lm")
     return card
 
 
@@ -192,7 +205,7 @@ def _draw_picture(card: Image.Image, entry: SheetEntry, layout: _Layout) -> None
     elif entry.picture is not None:
         _draw_reason(card, f"{entry.picture.name} cannot be read as a picture", layout)
     else:
-        _draw_reason(card, entry.reason or "no picture", layout)
+        _draw_reason(card, entry.reason or "no mask; --seg draws it", layout)
 
 
 def _draw_reason(card: Image.Image, reason: str, layout: _Layout) -> None:

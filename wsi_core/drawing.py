@@ -2,8 +2,10 @@
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 
 from wsi_core.contours import Contour
+from wsi_core.fitted_text import font
 from wsi_core.overview import Overview
 
 TISSUE_RGB = (0, 255, 0)
@@ -11,8 +13,8 @@ HOLE_RGB = (0, 0, 255)
 NUMBER_RGB = (255, 0, 0)
 REGION_RGB = (255, 140, 0)
 BAND_PX = 1024  # rows of a stitch that are worked on together, so that memory stays bounded
-MAX_LINE_PX = 32_767  # of OpenCV
-NUMBER_HEIGHT_PX = 21  # of OpenCV's simplex font at scale 1
+MAX_LINE_PART = 0.01  # of a picture's shorter side: wider lines hide what they surround
+LEAST_NUMBER_PX = 14
 
 
 def draw_mask(
@@ -23,7 +25,7 @@ def draw_mask(
     Args:
         overview: the picture of the slide to draw on.
         contours: in level-0 pixels.
-        line_thickness_level0: width of the lines in level-0 pixels, scaled to the picture.
+        line_thickness_level0: width of the lines in level-0 pixels, scaled to the picture; a hundredth of it at most.
         regions: the regions, likewise.
 
     Returns:
@@ -32,7 +34,8 @@ def draw_mask(
     image = overview.image.copy()
     downsample_x, downsample_y = overview.downsample_xy
     scale = (1 / downsample_x, 1 / downsample_y)
-    line_px = int(np.clip(line_thickness_level0 / np.sqrt(downsample_x * downsample_y), 1, MAX_LINE_PX))
+    most_px = MAX_LINE_PART * min(image.shape[:2])
+    line_px = max(1, int(min(line_thickness_level0 / np.sqrt(downsample_x * downsample_y), most_px)))
     drawn = [contour.scaled(scale) for contour in contours]
     for contour in drawn:
         cv2.drawContours(image, [contour.outline], -1, TISSUE_RGB, line_px, cv2.LINE_8)
@@ -45,17 +48,25 @@ def draw_mask(
 
 
 def _draw_number(image: np.ndarray, contour: Contour) -> None:
-    font_scale = max(0.5, min(image.shape[:2]) / 40 / NUMBER_HEIGHT_PX)
-    thickness = max(1, round(2 * font_scale))
-    moments = cv2.moments(contour.outline)
-    if moments["m00"] == 0:
-        return
+    """Write a contour's number at its centre of mass, as far inside the picture as it has to be."""
+    height_px = max(LEAST_NUMBER_PX, round(min(image.shape[:2]) / 30))
+    letters, rim_px = font(height_px), max(1, height_px // 8)  # a white rim keeps it legible on tissue
     text = str(contour.number)
-    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, font_scale, thickness)
-    center = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
-    corner = int(center[0] - width / 2), int(center[1] + height / 2)
-    for color, extra in (((255, 255, 255), 2 * thickness), (NUMBER_RGB, 0)):  # a white rim keeps it legible
-        cv2.putText(image, text, corner, cv2.FONT_HERSHEY_SIMPLEX, font_scale, color, thickness + extra, cv2.LINE_AA)
+    left, top, right, bottom = (int(side) for side in letters.getbbox(text, stroke_width=rim_px))
+    size = np.array([right - left, bottom - top])
+    corner = (_center(contour.outline) - size / 2).clip(0, np.maximum(image.shape[1::-1] - size, 0)).astype(int)
+    x, y = corner.tolist()
+    under = image[y : y + size[1], x : x + size[0]]
+    tile = Image.fromarray(under)
+    ImageDraw.Draw(tile).text((-left, -top), text, NUMBER_RGB, letters, stroke_width=rim_px, stroke_fill="white")
+    under[:] = np.asarray(tile)
+
+
+def _center(outline: np.ndarray) -> np.ndarray:
+    moments = cv2.moments(outline)
+    if moments["m00"] == 0:
+        return outline.mean(axis=0)
+    return np.array([moments["m10"], moments["m01"]]) / moments["m00"]
 
 
 def draw_stitch(overview: Overview, coords: np.ndarray, patch_size_level0: int) -> np.ndarray:

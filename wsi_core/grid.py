@@ -124,7 +124,7 @@ def _positions(axis: int, start: int, length: int, grid: Grid) -> np.ndarray:
     """Return the grid's positions along one axis (0: x, 1: y) for an outline of ``length`` pixels from ``start``."""
     stop = start + length
     if grid.origin == "slide":
-        start -= grid.patch_size_level0[axis]  # a patch may reach into the outline from before it
+        start -= grid.patch_size_level0[0]  # a patch may reach into the outline from before it, as far along y as x
     if not grid.use_padding:
         stop = min(stop, grid.slide_size_level0[axis] - grid.patch_size_level0[axis] + 1)
     if grid.region is not None:

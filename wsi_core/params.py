@@ -37,7 +37,10 @@ def _ids(value: Any) -> Any:
         value = () if text.lower() == "none" else text.replace(",", " ").split()
     if isinstance(value, (int, float)):
         value = (value,)
-    return tuple(_whole_number(v) for v in value)
+    try:
+        return tuple(_whole_number(v) for v in value)
+    except ValueError as error:
+        raise ValueError("must be numbers of contours such as 0,3") from error
 
 
 Whole = Annotated[int, BeforeValidator(_whole_number)]
@@ -131,12 +134,9 @@ def parse_params(cells: dict[str, str], defaults: SlideParams, *, where: str) ->
 
 
 def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, issue['loc']))} = {issue['input']!r}: {issue['msg']}"
-        if issue["loc"]
-        else issue["msg"].removeprefix("Value error, ")  # of several fields together
-        for issue in error.errors()
-    )
+    issues = [(issue["loc"], issue["input"], issue["msg"].removeprefix("Value error, ")) for issue in error.errors()]
+    # an issue of several fields together has no place
+    return "; ".join(f"{'.'.join(map(str, at))} = {given!r}: {what}" if at else what for at, given, what in issues)
 
 
 def _cell(value: Any) -> str:

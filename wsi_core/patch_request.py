@@ -58,7 +58,8 @@ class PatchRequest:
         if resolution is None:
             raise ItemError(
                 f"{slide.path.name} does not state its resolution (properties seen: "
-                f"{shown_properties(slide.properties)}); pass --mpp, or put it into the column mpp of the process list",
+                f"{shown_properties(slide.properties)}); pass --mpp (for heatmaps patching_arguments.mpp), "
+                "or put it into the column mpp of the process list",
                 STATUS_NO_RESOLUTION,
             )
         return self._at_mpp(slide, self.target_downsample(resolution), resolution)

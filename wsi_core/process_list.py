@@ -4,6 +4,8 @@ One row a slide. Users edit it by hand: ``process`` 1 or 0, any parameter, ``kee
 Columns of their own are kept.
 """
 
+import difflib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pandas as pd
 
 from utils.names import distinct_slide_ids
 from utils.tables import is_on, read_text_table, write_table
-from wsi_core.params import PARAM_NAMES, SlideParams, SlideResolution, parse_params, parse_resolution
+from wsi_core.params import PARAM_NAMES, RESOLUTION_NAMES, SlideParams, SlideResolution, parse_params, parse_resolution
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "process_list_autogen.csv"
 TO_BE_PROCESSED = "tbp"
@@ -30,6 +34,15 @@ REPORT_COLUMNS = (
 
 # No tissue or no patches is an answer, not a failure: a later stage does not miss these slides.
 EMPTY_STATUSES = ("no_tissue", "no_patches")
+
+
+def _warn_of_misspelt(table: pd.DataFrame, path: Path) -> None:
+    """Name columns that have no effect, as they are almost, but not quite, those of a parameter."""
+    known = (*COLUMNS, *REPORT_COLUMNS, *RESOLUTION_NAMES)
+    for column in table.columns:
+        alike = difflib.get_close_matches(column, known, n=1, cutoff=0.8)
+        if alike and column not in known:
+            logger.warning("process list %s: column %s has no effect; is %s meant?", path, column, alike[0])
 
 
 class ProcessList:
@@ -56,6 +69,7 @@ class ProcessList:
         """
         table = read_text_table(path, required=("slide_id",), kind="process list")
         distinct_slide_ids(table["slide_id"], where=f"process list {path}")
+        _warn_of_misspelt(table, path)
         params = []
         for row in table.to_dict("records"):
             where = f"process list {path}, slide {row['slide_id']}"
@@ -101,6 +115,12 @@ class ProcessList:
         """Set cells of a slide's row."""
         for column, text in cells.items():
             self._table.at[self._row_of[name], column] = text
+
+    def take_rows_of(self, other: "ProcessList") -> None:
+        """Replace the rows of slides that another list has too by those."""
+        for name in self.names:
+            if name in other._row_of:
+                self.update(name, other.row(name))
 
     def row(self, name: str) -> dict[str, str]:
         """Return all cells of a slide's row."""

@@ -111,15 +111,17 @@ def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     return mask
 
 
-def no_tissue_reason(params: SlideParams, found: list[Contour], target_downsample: float = 1.0) -> str:
-    """Say what to change where no tissue was found, or none of what was ``found`` is selected."""
+def why_no_tissue(overview: Overview, params: SlideParams, found: list[Contour], target_downsample: float = 1.0) -> str:
+    """Say what to change where ``find_tissue`` has found nothing, or none of what it ``found`` is selected."""
     if found:
         return f"keep_ids and exclude_ids leave none of the {len(found)} contours; empty one of them"
-    area_mpx = params.a_t * area_unit_level0(target_downsample) / 1e6
-    return (
-        f"no tissue is larger than a_t {params.a_t:g} ({area_mpx:.3g} million level-0 pixels); "
-        "lower a_t (preset bwh_biopsy has 1) or sthresh"
-    )
+    pieces = find_tissue(overview, params.model_copy(update={"a_t": 0}), target_downsample)
+    if not pieces:
+        threshold = "Otsu's threshold" if params.use_otsu else f"sthresh {params.sthresh}"
+        return f"nothing is more saturated than {threshold}; faint tissue needs a lower sthresh (preset faint)"
+    largest = max(cv2.contourArea(piece.outline) for piece in pieces) / area_unit_level0(target_downsample)
+    preset = "; preset bwh_biopsy has 1" if largest > 1 else ""
+    return f"no tissue is larger than a_t {params.a_t:g}, the largest piece has {largest:.2g}: lower a_t{preset}"
 
 
 def select(contours: list[Contour], params: SlideParams) -> list[Contour]:

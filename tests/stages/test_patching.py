@@ -82,7 +82,14 @@ def test_blank_glass_is_no_failure_and_advice_is_given(cohort, caplog):
     small_slide(cohort / "slides" / "blank.tif", tissue=[])
     assert run("--patch") == 0
     assert rows(cohort).loc["blank.tif", "status"] == "no_tissue"
-    assert "1 of 2 slides no_tissue: blank.tif" in caplog.text and "lower a_t" in caplog.text
+    assert "1 of 2 slides no_tissue: blank.tif. nothing is more saturated than sthresh 15" in caplog.text
+
+
+def test_the_largest_piece_is_told_where_all_are_too_small(cohort, caplog):
+    small_slide(cohort / "slides" / "specks.tif", tissue=[(100, 100, 228, 196), (600, 600, 632, 632)])
+    assert run("--patch") == 0
+    assert "no tissue is larger than a_t 0.5, the largest piece has 0.053: lower a_t" in caplog.text
+    assert run("--dry_run") == 0 and caplog.text.count("the largest piece has 0.053") == 2
 
 
 def test_tissue_without_patches_has_a_status_of_its_own(cohort):

@@ -98,6 +98,24 @@ def test_the_same_tissue_from_two_scanners_gives_the_same_patches(place):
     assert cosine.mean() >= 0.98
 
 
+def test_scanners_keep_the_same_pieces_of_tissue(place):
+    """Areas count pixels of the target: a piece above the limit on one scanner is above it on the other."""
+    tissue = [(200, 200, 1000, 900), (1300, 300, 1620, 620), (1300, 900, 1500, 1100)]
+    twice = [tuple(2 * side for side in box) for box in tissue]
+    small_slide(place / "slides" / "coarse.tif", tissue=tissue)
+    small_slide(place / "slides" / "fine.tif", size_px=(4096, 3072), tissue=twice, mpp=0.25)
+    (place / "areas.csv").write_text("sthresh,a_t\n15,0.25\n")
+    run("--patch", "--preset", "areas.csv", "--target_mpp", "0.5", "--patch_size", "64")
+    assert list(rows()["n_contours"]) == ["2", "2"]
+    assert abs(len(coords("fine")) - len(coords("coarse"))) <= 0.02 * len(coords("coarse"))
+
+
+def test_a_target_that_is_the_slide_s_own_resolution_changes_nothing(slide):
+    run("--patch")
+    run("--patch", "--target_mpp", "0.5", out="target")
+    np.testing.assert_array_equal(coords(out="target"), coords())
+
+
 def nearest(corners, corner):
     """Return the number of the patch within 32 px of a corner, or None."""
     distance = np.abs(corners - corner).max(axis=1)
@@ -161,6 +179,11 @@ def test_a_target_finer_than_the_slide_fails_unless_allowed(slide):
     assert (attributes()["patch_size"], attributes()["target_patch_size"]) == (128, 256)
 
 
+def test_steps_below_one_pixel_of_the_slide_are_refused(slide):
+    assert run("--patch", "--patch_size", "4", "--step_size", "1", "--target_mpp", "0.1", "--allow_upsample") == 1
+    assert "a step of 1 px is 0.2 pixels of the slide" in rows().loc["a.tif", "reason"]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -172,6 +195,9 @@ def test_a_target_finer_than_the_slide_fails_unless_allowed(slide):
         (["--overlap", "1.0"], "must be from 0 to below the patch's 256 px"),
         (["--overlap", "-0.5"], "must be from 0"),
         (["--overlap", "half"], "pixels such as 64, or a part"),
+        (["--target_mpp", "5000"], "--target_mpp 5000 µm per pixel: must be from 0.001 to 1000"),
+        (["--target_mag", "1e9"], "must be from 0.001 to 1000"),
+        (["--mpp", "1e9"], "--mpp 1e+09 µm per pixel"),
         (["--mask_dir", "nowhere"], "--mask_dir: no folder or file 'nowhere'"),
         (["--mask_dir", "slides", "--no_seg"], "give one of them"),
         (["--min_tissue", "0.5", "--white_thresh", "300"], "white_thresh 300: must be from 0 to 255"),
@@ -220,7 +246,7 @@ def test_slides_below_the_folder_are_found_by_both_programs(place):
 def test_an_image_too_large_fails_alone_with_the_command_that_converts_it(slide):
     Image.fromarray(picture((1024, 768), [(100, 100, 900, 700)], [])).save("slides/photo.png")
     assert run("--patch", "--max_memory_gb", "0.001") == 1
-    assert "vips tiffsave 'photo.png'" in rows().loc["photo.png", "reason"]
+    assert "vips tiffsave slides/photo.png" in rows().loc["photo.png", "reason"]
     assert rows().loc["a.tif", "status"] == "processed"
 
 
@@ -241,6 +267,56 @@ def test_several_slides_go_through_worker_processes(place):
     pd.testing.assert_frame_equal(rows("one"), rows("several"))
     for name in ("a", "b", "c"):
         np.testing.assert_array_equal(coords(name, "one"), coords(name, "several"))
+
+
+def test_results_among_the_slides_are_no_slides(place):
+    small_slide(place / "slides" / "a.tif")
+    for _ in range(2):
+        assert run("--seg", "--patch", "--stitch", "--recursive", "--contact_sheet", out="slides") == 0
+        assert list(rows("slides").index) == ["a.tif"]
+
+
+def test_the_list_tells_the_same_when_slides_are_skipped(slide):
+    run("--patch", "--target_mpp", "1", "--patch_size", "64", "--min_tissue", "0.9")
+    first = rows().loc["a.tif"]
+    run("--patch", "--target_mpp", "1", "--patch_size", "64", "--min_tissue", "0.9")
+    again = rows().loc["a.tif"]
+    assert again["status"] == "already_exist" and again["reason"] == ""
+    columns = ["base_mpp", "read_level", "read_size", "resize_factor", "n_patches", "n_contours", "dropped"]
+    assert again[columns].to_dict() == first[columns].to_dict() and (first[columns] != "").all()
+
+
+def test_coordinates_are_kept_also_where_a_picture_is_made(slide):
+    run("--patch")
+    assert run("--seg", "--patch", "--stitch") == 0
+    assert rows().loc["a.tif", "status"] == "already_exist" and Path("out/masks/a.png").is_file()
+
+
+def test_a_page_of_masks_alone_leaves_the_list_as_it_is(slide):
+    run("--seg", "--patch")
+    before = rows()
+    assert run("--contact_sheet") == 0
+    pd.testing.assert_frame_equal(rows(), before)
+
+
+def test_rows_that_a_shorter_list_leaves_out_are_told(place, caplog):
+    for name in ("a", "b"):
+        small_slide(place / "slides" / f"{name}.tif")
+    run("--patch")
+    relist()
+    run("--process_list", "edited.csv", "--patch")
+    assert "now names 1 slides, 1 of before are left out" in caplog.text
+
+
+def test_coordinates_that_a_failure_leaves_behind_are_told(slide, caplog):
+    run("--patch")
+    Path("roi").mkdir()
+    assert run("--patch", "--roi", "roi", "--no_auto_skip") == 1
+    row = rows().loc["a.tif"]
+    assert row["status"] == "failed_seg" and "patches/a.h5 is of an earlier run" in row["reason"]
+    flags = ["--data_h5_dir", "out", "--data_slide_dir", "slides", "--csv_path", "out/process_list_autogen.csv"]
+    extract_features_fp.main([*flags, "--feat_dir", "features", "--model_name", "handcrafted"])
+    assert "patching says failed_seg; its coordinates are of an earlier run" in caplog.text
 
 
 # tissue by other means

@@ -8,9 +8,9 @@ from PIL import Image
 
 from wsi_core import contact_sheet
 from wsi_core.contact_sheet import (
-    EMPTY_RGB,
     FAILED_RGB,
     GOOD_RGB,
+    LOOK_RGB,
     MAX_PAGE_SIDE_PX,
     NO_PICTURE_RGB,
     WAITING_RGB,
@@ -53,8 +53,8 @@ def test_a_picture_keeps_its_shape_in_the_middle_of_its_card(tmp_path, size):
     ("status", "failed", "color"),
     [
         ("processed", False, GOOD_RGB),
-        ("no_tissue", False, EMPTY_RGB),
-        ("no_patches", False, EMPTY_RGB),
+        ("no_tissue", False, LOOK_RGB),
+        ("no_patches", False, LOOK_RGB),
         ("failed_open", True, FAILED_RGB),
         ("tbp", False, WAITING_RGB),
     ],
@@ -109,7 +109,7 @@ def test_a_cohort_has_a_card_for_each_slide_in_order(mask):
     sheet = draw_contact_sheet(entries)
     layout = contact_sheet._Layout.of(len(entries))
     corners = [layout.card_corner(number) for number in range(len(entries))]
-    assert [tuple(sheet[y, x]) for x, y in corners] == [GOOD_RGB, EMPTY_RGB, FAILED_RGB, GOOD_RGB, WAITING_RGB]
+    assert [tuple(sheet[y, x]) for x, y in corners] == [GOOD_RGB, LOOK_RGB, FAILED_RGB, GOOD_RGB, WAITING_RGB]
 
 
 def test_an_empty_cohort_is_a_page_all_the_same():

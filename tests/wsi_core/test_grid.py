@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from wsi_core.contour_tests import patches_in_contour
 from wsi_core.contours import Contour
 from wsi_core.grid import BLOCK_PATCHES, Grid, Region, patch_coords
 from wsi_core.pyramid import snapped
@@ -98,6 +99,29 @@ def test_one_grid_a_slide_at_a_fractional_step_is_rounded_from_the_corner():
 def test_one_grid_a_slide_covers_tissue_up_to_its_border():
     coords = patch_coords([box(300, 300, 800, 800)], grid(origin="slide"))
     assert np.unique(coords[:, 0]).tolist() == [256, 512]
+
+
+def test_one_grid_a_slide_loses_no_patch_where_pixels_are_oblong():
+    """The points tested are the same distance apart along both axes, whatever the patch's height."""
+    laid = grid(patch_size_level0=(400, 200), step_level0=(400, 200), origin="slide")
+    tissue = [box(900, 905, 1700, 1200)]
+    everywhere = Contour(SQUARE.outline)
+    candidates = patch_coords([everywhere], replace(laid, contour_fn="basic"))
+    expected = [
+        c for c in candidates.tolist() if patches_in_contour(tissue[0], *np.array(c)[:, None], "four_pt", 400).any()
+    ]
+    assert patch_coords(tissue, laid).tolist() == expected
+
+
+def test_many_regions_cost_no_more_than_what_they_cover():
+    corners = [(x, y) for x in range(0, 100_000, 2_000) for y in range(0, 100_000, 2_000)]
+    regions = [box(x, y, x + 300, y + 300) for x, y in corners]
+    laid = grid(step_level0=(100, 100), slide_size_level0=(100_000, 100_000))
+    tracemalloc.start()
+    coords = patch_coords([box(0, 0, 100_000, 100_000)], laid, regions)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(coords) >= 2_500 and peak < 3 * coords.nbytes + 60 * BLOCK_PATCHES
 
 
 @pytest.mark.parametrize("origin", ["contour", "slide"])

@@ -157,7 +157,7 @@ def png_header(width, height):
 def test_an_image_too_large_for_memory_is_refused_before_it_is_decoded(tmp_path):
     (tmp_path / "big.png").write_bytes(png_header(60_000, 50_000) + struct.pack(">I", 0) + b"IEND\xaeB`\x82")
     with pytest.raises(
-        ItemError, match=r"60000x50000 px takes 11 GiB .* 8; .*vips tiffsave 'big.png' 'big_pyramid.tiff'"
+        ItemError, match=r"60000x50000 px takes 11 GiB .* 8; .*vips tiffsave \S+/big.png \S+/big_pyramid.tiff --tile"
     ):
         Slide(tmp_path / "big.png")
     Slide(tmp_path / "big.png", max_memory_gb=12).close()

@@ -24,10 +24,13 @@ def test_ids_are_read_as_people_write_them(text, ids):
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({"mthresh": "6"}, "mthresh = '6': Value error, must be odd"),
+        ({"mthresh": "6"}, "mthresh = '6': must be odd"),
         ({"sthresh": "dark"}, "sthresh = 'dark'"),
         ({"contour_fn": "five_pt"}, "four_pt"),
-        ({"keep_ids": "a,b"}, "keep_ids"),
+        ({"keep_ids": "a,b"}, "keep_ids = 'a,b': must be numbers of contours such as 0,3"),
+        ({"close": "1e9"}, "close"),
+        ({"line_thickness": "1000000"}, "line_thickness"),
+        ({"a_t": "inf"}, "a_t"),
         ({"use_otsu": "perhaps"}, "use_otsu"),
         ({"a_t": "-1"}, "a_t"),
     ],
@@ -75,6 +78,16 @@ def test_a_hand_edited_list_with_gaps_is_completed(tmp_path):
     assert slides.params("a").keep_ids == (0,)
     slides.write(path)
     assert "my_note" in path.read_text().splitlines()[0]
+
+
+def test_a_column_that_is_nearly_a_parameter_is_told(tmp_path, caplog):
+    ProcessList.read(write(tmp_path / "list.csv", "slide_id,a_tt,stain,mag\na,1,HE,40\n"), SlideParams())
+    assert "column a_tt has no effect; is a_t meant?" in caplog.text and "stain" not in caplog.text
+
+
+@pytest.mark.parametrize(("cell", "value"), [("1.0", True), ("0.0", False), ("True", True), ("0", False)])
+def test_switches_of_a_column_with_gaps_are_read(cell, value):
+    assert parse_params({"use_otsu": cell}, SlideParams(), where="x").use_otsu is value
 
 
 @pytest.mark.parametrize(

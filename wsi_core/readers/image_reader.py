@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 from PIL import Image, UnidentifiedImageError
 
@@ -96,10 +97,11 @@ class ImageReader:
         needed_gib = memory_gib(self._image)
         if needed_gib > max_memory_gb:
             width, height = self._image.size
+            source, pyramid = (quote(str(p)) for p in (path, path.with_name(f"{path.stem}_pyramid.tiff")))
             raise ReadError(
                 f"a plain image of {width}x{height} px takes {needed_gib:.2g} GiB of memory, more than --max_memory_gb "
-                f"{max_memory_gb:g}; convert it: vips tiffsave '{path.name}' '{path.stem}_pyramid.tiff' "
-                "--tile --pyramid --compression jpeg --Q 90 --bigtiff"
+                f"{max_memory_gb:g}; convert it: vips tiffsave {source} {pyramid} --tile --pyramid --compression jpeg "
+                "--Q 90 --bigtiff"
             )
 
 

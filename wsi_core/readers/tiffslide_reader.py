@@ -8,6 +8,7 @@ from PIL import Image
 from utils.errors import UsageError
 from wsi_core.readers.reader import ReadError, Size, on_canvas, part_inside
 
+TIFF_CMYK = 5
 # What tiffslide, tifffile, zarr and the decoders raise at damaged files; all of imagecodecs' errors are RuntimeErrors.
 _FAILURES = (OSError, ValueError, LookupError, RuntimeError, NotImplementedError, TypeError, AttributeError)
 
@@ -31,6 +32,8 @@ class TiffSlideReader:
             self.level_dimensions = tuple(self._slide.level_dimensions)
         except (tiffslide.TiffFileError, *_FAILURES) as error:
             raise ReadError(f"{' '.join(str(error).split())}; try --reader openslide") from error
+        if self._slide.ts_tifffile.pages[0].photometric == TIFF_CMYK:
+            raise ReadError("its colours are CMYK, which would be taken for others; try --reader openslide")
         self.properties = {name.replace("tiffslide.", "openslide."): text for name, text in texts.items()}
         self.format = self.properties.get("openslide.vendor", "generic-tiff")
         width0, height0 = self.level_dimensions[0]
@@ -39,7 +42,7 @@ class TiffSlideReader:
     def read_region(self, location_level0: Size, level: int, size_px: Size) -> Image.Image:
         """Return a region as RGB, or as RGBA where a part of it is outside the slide."""
         downsample = self.level_downsamples[level]
-        x, y = (math.floor(c / downsample) for c in location_level0)
+        x, y = (round(c / downsample) for c in location_level0)
         left, top, right, bottom = part_inside((x, y), size_px, self.level_dimensions[level])
         if right <= left or bottom <= top:
             return Image.new("RGBA", size_px)
