@@ -21,7 +21,8 @@ def find_input(name: str | Path, *, beside: str, kind: str) -> Path:
         UsageError: nothing is there; names what is.
     """
     shipped = PROJECT_ROOT / beside
-    for path in (Path(name), Path(beside) / name, shipped / name):
+    # the last: configurations of the original name presets as presets/NAME.csv
+    for path in (Path(name), Path(beside) / name, shipped / name, PROJECT_ROOT / name):
         if path.exists():
             return path
     known = sorted(p.name for p in shipped.glob("*") if not p.name.startswith("."))

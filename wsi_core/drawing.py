@@ -13,7 +13,8 @@ HOLE_RGB = (0, 0, 255)
 NUMBER_RGB = (255, 0, 0)
 REGION_RGB = (255, 140, 0)
 BAND_PX = 1024  # rows of a stitch that are worked on together, so that memory stays bounded
-MAX_LINE_PART = 0.01  # of a picture's shorter side: wider lines hide what they surround
+# wider lines hide what they surround
+MAX_LINE_PART, MAX_LINE_PX = 0.01, 3  # of a picture's shorter side, and in any case
 LEAST_NUMBER_PX = 14
 
 
@@ -25,7 +26,7 @@ def draw_mask(
     Args:
         overview: the picture of the slide to draw on.
         contours: in level-0 pixels.
-        line_thickness_level0: width of the lines in level-0 pixels, scaled to the picture; a hundredth of it at most.
+        line_thickness_level0: width of the lines in level-0 pixels, scaled to the picture; at most a hundredth of it.
         regions: the regions, likewise.
 
     Returns:
@@ -34,7 +35,7 @@ def draw_mask(
     image = overview.image.copy()
     downsample_x, downsample_y = overview.downsample_xy
     scale = (1 / downsample_x, 1 / downsample_y)
-    most_px = MAX_LINE_PART * min(image.shape[:2])
+    most_px = max(MAX_LINE_PX, MAX_LINE_PART * min(image.shape[:2]))
     line_px = max(1, int(min(line_thickness_level0 / np.sqrt(downsample_x * downsample_y), most_px)))
     drawn = [contour.scaled(scale) for contour in contours]
     for contour in drawn:
@@ -49,7 +50,7 @@ def draw_mask(
 
 def _draw_number(image: np.ndarray, contour: Contour) -> None:
     """Write a contour's number at its centre of mass, as far inside the picture as it has to be."""
-    height_px = max(LEAST_NUMBER_PX, round(min(image.shape[:2]) / 30))
+    height_px = max(LEAST_NUMBER_PX, round(min(image.shape[:2]) / 22))
     letters, rim_px = font(height_px), max(1, height_px // 8)  # a white rim keeps it legible on tissue
     text = str(contour.number)
     left, top, right, bottom = (int(side) for side in letters.getbbox(text, stroke_width=rim_px))

@@ -87,7 +87,8 @@ def test_a_wrong_table_is_named(tmp_path, text, message):
 
 def test_a_bare_name_is_found_beside_the_programs_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert find_input("tcga.csv", beside="presets", kind="preset") == PROJECT_ROOT / "presets" / "tcga.csv"
+    for name in ("tcga.csv", "presets/tcga.csv"):
+        assert find_input(name, beside="presets", kind="preset") == PROJECT_ROOT / "presets" / "tcga.csv"
     (tmp_path / "presets").mkdir()
     (tmp_path / "presets" / "tcga.csv").touch()
     assert find_input("tcga.csv", beside="presets", kind="preset") == Path("presets/tcga.csv")

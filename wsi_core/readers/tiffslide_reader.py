@@ -32,7 +32,7 @@ class TiffSlideReader:
             self.level_dimensions = tuple(self._slide.level_dimensions)
         except (tiffslide.TiffFileError, *_FAILURES) as error:
             raise ReadError(f"{' '.join(str(error).split())}; try --reader openslide") from error
-        if self._slide.ts_tifffile.pages[0].photometric == TIFF_CMYK:
+        if self._slide.ts_tifffile.pages.first.photometric == TIFF_CMYK:
             raise ReadError("its colours are CMYK, which would be taken for others; try --reader openslide")
         self.properties = {name.replace("tiffslide.", "openslide."): text for name, text in texts.items()}
         self.format = self.properties.get("openslide.vendor", "generic-tiff")
