@@ -9,11 +9,14 @@ from utils.cli import fraction, new_parser, non_negative_int, path, positive_flo
 DESCRIPTION = """\
 Find the tissue of the slides in a folder and lay a grid of patches over it.
 
-Writes masks/, contours/ (GeoJSON), patches/ and stitches/ below SAVE_DIR, and process_list_autogen.csv: one row a slide
-with its parameters and status. Look at the masks, edit a copy of that list (parameters, process 1 or 0, keep_ids,
-exclude_ids; the parameter contour_fn is one of four_pt: ANY of four points around the patch's centre lies in the
-tissue, four_pt_hard: all four, center, basic: the corner) and pass it with --process_list. The columns mpp,
-target_mpp and patch_level, where the list has them, decide for their slide.
+Writes masks/, contours/ (GeoJSON), patches/ and stitches/ below SAVE_DIR, and
+process_list_autogen.csv: one row a slide with its parameters and status. Look
+at the masks, edit a copy of that list (parameters, process 1 or 0, keep_ids,
+exclude_ids) and pass it with --process_list. The columns mpp, target_mpp and
+patch_level, where the list has them, decide for their slide. The parameter
+contour_fn says which patches belong to tissue: four_pt, those with ANY of four
+points around their centre in it; four_pt_hard, all four; center; basic, the
+corner.
 """
 
 
@@ -28,27 +31,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+# fmt: off
 def _add_main_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--source", type=path, required=True, metavar="DIR", help="folder of slides")
     add("--save_dir", type=path, required=True, metavar="DIR", help="folder for the results")
-    add("--patch_size", type=positive_int, default=256, help="side of a patch, in pixels of the patch level or of "
-        "--target_mpp")  # fmt: skip
-    add("--step_size", type=positive_int, help="distance of patches, likewise (default: patch_size)")
-    add(
-        "--overlap",
-        metavar="PX|PART",
-        help="instead: how far patches overlap, pixels such as 64 or a part such as 0.25",
-    )
-    add(
-        "--patch_level",
-        type=non_negative_int,
-        help="level of the slide's pyramid to take patches from, 0 the finest (default: 0)",
-    )
-    add(
-        "--custom_downsample", type=positive_int, help="read patches this much larger and resize them down (default: 1)"
-    )
-    add("--preset", type=path, metavar="NAME.csv|PATH", help="parameters for a kind of slide; names in presets/")
+    add("--patch_size", type=positive_int, default=256, metavar="PX",
+        help="side of a patch, in pixels of the patch level or of --target_mpp")
+    add("--step_size", type=positive_int, metavar="PX", help="distance of patches, likewise (default: patch_size)")
+    add("--overlap", metavar="PX|PART", help="instead: how far patches overlap, such as 64 pixels or 0.25 of the side")
+    add("--patch_level", type=non_negative_int, metavar="N",
+        help="level of the slide's pyramid to take patches from, 0 the finest (default: 0)")
+    add("--custom_downsample", type=positive_int, metavar="N",
+        help="read patches this much larger and resize them down (default: 1)")
+    add("--preset", type=path, metavar="NAME|PATH", help="parameters for a kind of slide; names in presets/")
     add("--process_list", type=path, metavar="NAME.csv", help="edited list, in SAVE_DIR: work on its slides")
     add("--seg", action="store_true", help="draw the segmentation: masks/, contours/")
     add("--patch", action="store_true", help="make coordinates: patches/")
@@ -56,22 +52,23 @@ def _add_main_flags(parser: argparse.ArgumentParser) -> None:
     add("--contact_sheet", action="store_true", help="draw all masks on one page: contact_sheet.png")
     add("--save_patches", action="store_true", help="store the images of the patches too; features then need no slide")
     add("--no_auto_skip", action="store_true", help="work again on slides that have coordinates")
-    add("--dry_run", action="store_true", help="write nothing; list each slide with its format, size, resolution, the "
-        "patches to come and what the next stage takes for them")  # fmt: skip
-    add("--patches_per_s", type=positive_float, default=12.0, help="for --dry_run: speed of feature extraction, as its "
-        "last lines told; 12 is resnet50_trunc on two CPU cores")  # fmt: skip
-    add("--num_workers", type=positive_int, default=1, help="processes, each on a slide of its own")
-    add("--grid", choices=("contour", "global"), default="contour", help="a grid for each piece of tissue, as "
-        "published coordinates have it, or one for the slide, without overlaps")  # fmt: skip
+    add("--dry_run", action="store_true",
+        help="write nothing; list each slide with its format, size, resolution, the patches to come and what the next "
+        "stage takes for them")
+    add("--patches_per_s", type=positive_float, default=12.0, metavar="N",
+        help="for --dry_run: speed of feature extraction, as its last lines told; resnet50_trunc on 2 cores: 12")
+    add("--num_workers", type=positive_int, default=1, metavar="N", help="processes, each on a slide of its own")
+    add("--grid", choices=("contour", "global"), default="contour",
+        help="a grid for each piece of tissue, as in published coordinates, or one for the slide, without overlaps")
 
 
 def _add_resolution_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--target_mpp", type=positive_float, metavar="UM", help="micrometres per pixel of a patch, such as 0.5: the "
-        "nearest finer level is read and resized")  # fmt: skip
+    add("--target_mpp", type=positive_float, metavar="UM",
+        help="micrometres per pixel of a patch, such as 0.5: the nearest finer level is read and resized")
     add("--target_mag", type=positive_float, metavar="X", help="the same as a magnification: 10 / X µm, 0.5 at 20")
-    add("--mpp", type=positive_float, metavar="UM", help="micrometres per level-0 pixel of all slides, instead of what "
-        "they state; the column mpp comes first")  # fmt: skip
+    add("--mpp", type=positive_float, metavar="UM",
+        help="micrometres per level-0 pixel of all slides, instead of what they state; the column mpp comes first")
     add("--allow_upsample", action="store_true", help="enlarge slides that are coarser than the target")
 
 
@@ -79,56 +76,31 @@ def _add_slide_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--recursive", action="store_true", help="also slides in folders below SOURCE")
     add("--reader", choices=("openslide", "tiffslide"), default="openslide", help="library that reads slides")
-    add(
-        "--max_memory_gb",
-        type=positive_float,
-        default=8.0,
-        help="GiB that a plain image (png, jpg, flat tiff) may take",
-    )
-    add(
-        "--background",
-        choices=("black", "white"),
-        default="black",
-        help="outside the slide and where it is transparent",
-    )
+    add("--max_memory_gb", type=positive_float, default=8.0, metavar="GIB",
+        help="what a plain image (png, jpg, flat tiff) may take when it is decoded")
+    add("--background", choices=("black", "white"), default="black",
+        help="outside the slide and where it is transparent")
 
 
 def _add_tissue_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add(
-        "--mask_dir",
-        type=path,
-        metavar="DIR",
-        help="take tissue from <slide>.geojson, .xml (Aperio, ASAP), .png or .pkl",
-    )
+    add("--mask_dir", type=path, metavar="DIR",
+        help="take tissue from <slide>.geojson, .xml (Aperio, ASAP), .png or .pkl; a slide without one fails")
     add("--no_seg", action="store_true", help="take the whole slide for tissue")
-    add(
-        "--roi", type=path, metavar="DIR|FILE", help="keep only patches in the regions of <slide>.geojson, .xml or .png"
-    )
+    add("--roi", type=path, metavar="DIR|FILE", help="keep only patches in the regions of such files")
 
 
 def _add_quality_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--min_tissue", type=fraction, metavar="PART", help="less than this part of it is tissue, such as 0.25")
     add("--white_thresh", type=positive_float, metavar="S", help="its mean saturation (0-255) is below this, such as 5")
-    add(
-        "--black_thresh",
-        type=positive_float,
-        metavar="V",
-        help="its mean red, green and blue are below this, such as 50",
-    )
-    add(
-        "--blur_thresh",
-        type=positive_float,
-        metavar="VAR",
-        help="its variance of the Laplacian is below this, such as 20",
-    )
-    add(
-        "--pen_thresh",
-        type=fraction,
-        metavar="PART",
-        help="more than this part of it is blue or green ink, such as 0.2",
-    )
+    add("--black_thresh", type=positive_float, metavar="V",
+        help="its mean red, green and blue are below this, such as 50")
+    add("--blur_thresh", type=positive_float, metavar="VAR",
+        help="its variance of the Laplacian is below this, such as 20")
+    add("--pen_thresh", type=fraction, metavar="PART",
+        help="more than this part of it is blue or green ink, such as 0.2")
+# fmt: on
 
 
 @program
