@@ -126,11 +126,21 @@ def _report_steps(config: PatchingConfig) -> None:
 
 
 def _regard_earlier_list(slides: ProcessList, path: Path, config: PatchingConfig) -> None:
-    """Keep what an earlier list says where nothing is made now; say so where rows of it are left out."""
+    """Keep what an earlier list says where nothing is made now; say so where rows of it are left out.
+
+    Raises:
+        UsageError: rows are to be kept that cannot be read.
+    """
     if not path.is_file():
         return
-    earlier = ProcessList.read(path, SlideParams())
-    if config.process_list is None and not config.makes_something:
+    keeps_rows = config.process_list is None and not config.makes_something
+    try:
+        earlier = ProcessList.read(path, SlideParams())
+    except UsageError:
+        if keeps_rows:
+            raise
+        return
+    if keeps_rows:
         slides.take_rows_of(earlier)
     left_out = set(earlier.names) - set(slides.names)
     if left_out:

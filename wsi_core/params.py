@@ -15,8 +15,11 @@ MAX_CLOSE_PX, MAX_LINE_THICKNESS = 1_000, 100_000
 
 def _whole_number(value: Any) -> Any:
     """Take 7, "7" and what a spreadsheet makes of it, "7.0"."""
-    text = str(value).strip()
-    return int(float(text)) if text and float(text).is_integer() else value
+    try:
+        number = float(str(value))
+    except ValueError:
+        return value  # pydantic says what is wrong with it
+    return int(number) if number.is_integer() else value
 
 
 def _switch(value: Any) -> Any:
@@ -37,10 +40,10 @@ def _ids(value: Any) -> Any:
         value = () if text.lower() == "none" else text.replace(",", " ").split()
     if isinstance(value, (int, float)):
         value = (value,)
-    try:
-        return tuple(_whole_number(v) for v in value)
-    except ValueError as error:
-        raise ValueError("must be numbers of contours such as 0,3") from error
+    ids = tuple(_whole_number(v) for v in value)
+    if not all(isinstance(number, int) for number in ids):
+        raise ValueError("must be numbers of contours such as 0,3")
+    return ids
 
 
 Whole = Annotated[int, BeforeValidator(_whole_number)]
