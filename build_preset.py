@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--a_t", default=default.a_t, help="least area of tissue, in squares of 512 x 512 level-0 pixels")
     add("--a_h", default=default.a_h, help="least area of a hole, likewise")
     add("--max_n_holes", default=default.max_n_holes, help="most holes in a piece of tissue")
-    add("--vis_level", default=default.vis_level, help="level to draw masks and stitches at; -1 chooses one")
+    add("--vis_level", default=default.vis_level, help="level to draw masks at; -1 chooses one")
     add("--line_thickness", default=default.line_thickness, help="of outlines on masks, in level-0 pixels")
     add("--white_thresh", type=_byte, default=5, help="only kept for programs that read presets of the original")
     add("--black_thresh", type=_byte, default=50, help="likewise")

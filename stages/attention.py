@@ -123,7 +123,10 @@ class AttentionModel:
         """
         path = h5_path(feat_dir, slide_id)
         stored = read_features_h5(path)
+        is_open = stored.made_from.get("patch_level") == ""  # coordinates of TRIDENT leave level and size to the reader
         for name, value in self._asked_for(grid).items():
+            if is_open and name in ("patch_level", "patch_size"):
+                continue
             made = stored.made_from.get(name, value)  # files of the original do not say
             if made != value:
                 raise ItemError(f"{path} was made with {name} {made}, the configuration says {value}")

@@ -97,6 +97,11 @@ class _Listed:
     name: str
     status: str
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether patching could not do it."""
+        return self.status.startswith("failed")
+
 
 def _listed_slides(config: ExtractionConfig) -> dict[str, _Listed]:
     """Return the rows of the table by slide id."""
@@ -111,8 +116,10 @@ def _listed_slides(config: ExtractionConfig) -> dict[str, _Listed]:
     statuses = table["status"] if "status" in table else [""] * len(names)
     slides: dict[str, _Listed] = {}
     for name, status in zip(names, statuses, strict=True):
-        first = slides.setdefault(slide_id_of(name), _Listed(name, status))
-        if first.name != name and not status.startswith("failed"):  # what failed has been told by patching
+        row, first = _Listed(name, status), slides.get(slide_id_of(name))
+        if first is None or first.has_failed:  # that has been told by patching
+            slides[slide_id_of(name)] = row
+        elif first.name != name and not row.has_failed:
             raise UsageError(f"table of slides {config.csv_path}: {first.name} and {name} have the same slide id")
     return slides
 
@@ -153,7 +160,7 @@ def _plan_slide(
     try:
         path = coords_path(Path(config.data_h5_dir) / "patches", slide_id)
         patches = read_coords(path)
-        if row.status.startswith("failed"):
+        if row.has_failed:
             logger.warning("%s: patching says %s; its coordinates are of an earlier run", slide_id, row.status)
         if not len(patches):
             return Result(slide_id, "no_patches")

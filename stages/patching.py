@@ -17,7 +17,7 @@ from stages.slide_job import SlideJob
 from stages.slide_patching import patch_slide
 from utils.errors import ItemError, UsageError
 from utils.lookup import require_folder, require_writable
-from utils.names import slide_id_of
+from utils.names import names_image, slide_id_of
 from utils.pictures import save_picture
 from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
@@ -73,13 +73,14 @@ def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
         UsageError: folder, preset or process list is wrong.
     """
     source = require_folder(config.source, flag="--source")
-    folder = SlideFolder(source, recursive=config.recursive, without=config.results)
+    given = [Path(path) for path in (config.mask_dir, config.roi) if path is not None]
+    folder = SlideFolder(source, recursive=config.recursive, without=given)
     for flag, path in (("--mask_dir", config.mask_dir), ("--roi", config.roi)):
         if path is not None and not Path(path).exists():
             raise UsageError(f"{flag}: no folder or file {path!r}")
     slides = _process_list(config, folder)
     first_named: dict[str, str] = {}
-    for name in slides.names:
+    for name in sorted(slides.names, key=names_image):  # a mask or thumbnail beside a slide is not to take its place
         first_named.setdefault(slide_id_of(name), name)
     jobs = [
         SlideJob(

@@ -9,6 +9,7 @@ from wsi_core.patch_request import PatchRequest
 from wsi_core.quality import QualityFilters
 from wsi_core.resolution import ACCEPTED_MPP, mpp_of_magnification
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName
+from wsi_core.slide_folder import CONTACT_SHEET
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,6 @@ class PatchingConfig:
         return Path(self.save_dir) / "stitches" / f"{slide_id}.png"
 
     @property
-    def results(self) -> list[Path]:
-        """All that a run writes, which is not to be taken for slides where it lies among them."""
-        folders = [Path(self.save_dir) / name for name in ("masks", "contours", "patches", "stitches")]
-        return [*folders, self.contact_sheet_path]
-
-    @property
     def makes_something(self) -> bool:
         """Whether slides are to be looked at."""
         return self.seg or self.patch or self.stitch
@@ -97,7 +92,7 @@ class PatchingConfig:
     @property
     def contact_sheet_path(self) -> Path:
         """Where the page of all masks goes."""
-        return Path(self.save_dir) / "contact_sheet.png"
+        return Path(self.save_dir) / CONTACT_SHEET
 
 
 def patch_request(

@@ -52,8 +52,10 @@ def run_each(
         unit: the word beside the progress bar.
         failed_status: the status of a failure that has none.
         on_result: called after each item, such as to save the process list.
-        num_workers: processes; with 1 everything happens in this one, with more the order of results is not that of
-            the tasks.
+        num_workers: processes; with 1 everything happens in this one.
+
+    Returns:
+        The results in the order of the tasks, whichever was ready first.
     """
     results = []
     bar = tqdm(total=len(tasks), unit=unit, dynamic_ncols=True, disable=not tasks)
@@ -65,7 +67,8 @@ def run_each(
                 logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
             if on_result is not None:
                 on_result(result)
-    return results
+    place = {item_id: number for number, item_id in enumerate(tasks)}
+    return sorted(results, key=lambda result: place[result.item_id])
 
 
 def _results(tasks: Mapping[str, Task], failed_status: str, num_workers: int, bar: tqdm) -> Iterator[Result]:

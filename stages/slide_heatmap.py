@@ -69,26 +69,28 @@ def draw_slide(
         resolution = resolution_of(slide.properties, name=row.name, in_row=row.resolution.mpp, in_command=patching.mpp)
         request = patching.request.for_row(row.resolution)
         paths = HeatmapPaths(config, slide_id_of(row.name), row.label)
-        target_downsample = request.target_downsample(resolution)
-        contours, nothing_left = _find_tissue(slide, params, target_downsample, mask=paths.raw("_mask.png"))
+        reference_downsample = request.reference_downsample(resolution)
+        contours, nothing_left = _find_tissue(slide, params, reference_downsample, mask=paths.raw("_mask.png"))
         if not contours:
             return Result(row.name, "no_tissue", nothing_left), {}
         planned = request.on(slide, resolution)
         return _SlideHeatmap(slide, row, contours, region, shown_level, planned, paths, config, model).run()
 
 
-def _find_tissue(slide: Slide, params: SlideParams, target_downsample: float, mask: Path) -> tuple[list[Contour], str]:
+def _find_tissue(
+    slide: Slide, params: SlideParams, reference_downsample: float, mask: Path
+) -> tuple[list[Contour], str]:
     """Return the tissue that is selected, which is drawn, or, without any, what to say; a wrong id draws all."""
-    seg_level = resolve_level(slide, params.seg_level, HEATMAP_DOWNSAMPLE * target_downsample, name="seg_level")
+    seg_level = resolve_level(slide, params.seg_level, HEATMAP_DOWNSAMPLE * reference_downsample, name="seg_level")
     mask_level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
     overviews = Overviews(slide)
-    contours = found = find_tissue(overviews.at(seg_level), params, target_downsample)
+    contours = found = find_tissue(overviews.at(seg_level), params, reference_downsample)
     try:
         contours = select(found, params)
     finally:
         if contours:
             save_picture(mask, draw_mask(overviews.at(mask_level), contours, params.line_thickness))
-    return contours, "" if contours else why_no_tissue(overviews.at(seg_level), params, found, target_downsample)
+    return contours, "" if contours else why_no_tissue(overviews.at(seg_level), params, found, reference_downsample)
 
 
 @dataclass(frozen=True)

@@ -65,17 +65,17 @@ class SlideJob:
         """Return the resolution of the slide, or None where neither the user nor the file states one."""
         return resolution_of(slide.properties, name=self.name, in_row=self.resolution.mpp, in_command=self.config.mpp)
 
-    def params_on(self, slide: Slide, target_downsample: float) -> SlideParams:
+    def params_on(self, slide: Slide, reference_downsample: float) -> SlideParams:
         """Return the parameters with levels that the slide has in place of -1.
 
         Args:
             slide: the slide.
-            target_downsample: level-0 pixels per pixel of ``target_mpp``, or 1.
+            reference_downsample: see ``PatchRequest.reference_downsample``.
 
         Raises:
             ItemError: it lacks a level (status ``failed_seg``).
         """
-        coarsest = {"seg_level": SEGMENTATION_DOWNSAMPLE * target_downsample, "vis_level": SEGMENTATION_DOWNSAMPLE}
+        coarsest = {"seg_level": SEGMENTATION_DOWNSAMPLE * reference_downsample, "vis_level": SEGMENTATION_DOWNSAMPLE}
         with failing_as("failed_seg"):
             levels = {
                 name: resolve_level(slide, getattr(self.params, name), downsample, name=name)

@@ -11,7 +11,15 @@ from functools import cached_property
 
 import numpy as np
 
-from stages.kept_patches import DROPPED, N_CONTOURS, how_they_differ, kept_patches, made_with, without_what_exists
+from stages.kept_patches import (
+    CHOSEN_SEG_LEVEL,
+    DROPPED,
+    N_CONTOURS,
+    how_they_differ,
+    kept_patches,
+    made_with,
+    without_what_exists,
+)
 from stages.patch_quality import drop_bad_patches
 from stages.patching_config import PatchingConfig
 from stages.runner import Result
@@ -29,7 +37,7 @@ from wsi_core.params import SlideParams
 from wsi_core.patch_reading import PatchReading, read_patch
 from wsi_core.patch_request import PlannedPatches
 from wsi_core.resolution import Resolution
-from wsi_core.segmentation import select
+from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, resolve_level, select
 from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
@@ -129,7 +137,7 @@ class SlidePatching:
     @cached_property
     def params(self) -> SlideParams:
         """The parameters, with levels that the slide has."""
-        return self.job.params_on(self.slide, self.target_downsample)
+        return self.job.params_on(self.slide, self.reference_downsample)
 
     @cached_property
     def resolution(self) -> Resolution | None:
@@ -137,9 +145,9 @@ class SlidePatching:
         return self.job.resolution_of(self.slide)
 
     @property
-    def target_downsample(self) -> float:
-        """Level-0 pixels per pixel of ``target_mpp``, or 1."""
-        return self.job.request.target_downsample(self.resolution)
+    def reference_downsample(self) -> float:
+        """See ``PatchRequest.reference_downsample``."""
+        return self.job.request.reference_downsample(self.resolution)
 
     @cached_property
     def overviews(self) -> Overviews:
@@ -150,7 +158,7 @@ class SlidePatching:
     def tissue(self) -> Tissue:
         """Where tissue is."""
         with failing_as("failed_seg"):
-            return find_tissue_of(self.slide, self.overviews, self.job, self.params, self.target_downsample)
+            return find_tissue_of(self.slide, self.overviews, self.job, self.params, self.reference_downsample)
 
     @cached_property
     def contours(self) -> list[Contour]:
@@ -212,7 +220,7 @@ class SlidePatching:
     @property
     def why_no_tissue(self) -> str:
         """What to change where no contour is left."""
-        return why_nothing_is_left(self.tissue, self.overviews, self.job, self.params, self.target_downsample)
+        return why_nothing_is_left(self.tissue, self.overviews, self.job, self.params, self.reference_downsample)
 
     def why_no_patches(self, dropped: str) -> str:
         """Say what to change where there is tissue and no patch is left; ``dropped`` is what the filters took."""
@@ -248,13 +256,18 @@ class SlidePatching:
             mpp_source="" if self.resolution is None else self.resolution.source,
             made_with={
                 **made_with(self.job),
-                **self.params.as_text(),
+                "seg_level": str(self.params.seg_level),
+                CHOSEN_SEG_LEVEL: str(self._chosen_seg_level()),
                 N_CONTOURS: str(len(self.contours)),
                 DROPPED: dropped,
             },
         )
         images = self._images(patches) if self.todo.save_patches else None
         write_coords(self.todo.coords_path(self.job.slide_id), patches, images)
+
+    def _chosen_seg_level(self) -> int:
+        """Return the level that seg_level -1 leads to."""
+        return resolve_level(self.slide, -1, SEGMENTATION_DOWNSAMPLE * self.reference_downsample, name="seg_level")
 
     def _images(self, patches: PatchCoords) -> Iterator[np.ndarray]:
         return (read_patch(self.slide, patches.reading, (int(x), int(y))) for x, y in patches.coords)

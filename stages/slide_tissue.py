@@ -13,6 +13,7 @@ from wsi_core.params import SlideParams
 from wsi_core.segmentation import find_tissue, why_no_tissue
 from wsi_core.slide import Slide
 
+TISSUE, ROI = "tissue", "roi"  # names of what coordinates depend on
 SEGMENTED, WHOLE_SLIDE, OUTLINES = "segmentation", "whole slide", "outlines"
 
 
@@ -30,7 +31,7 @@ class Tissue:
 
 
 def find_tissue_of(
-    slide: Slide, overviews: Overviews, job: SlideJob, params: SlideParams, target_downsample: float
+    slide: Slide, overviews: Overviews, job: SlideJob, params: SlideParams, reference_downsample: float
 ) -> Tissue:
     """Find the tissue of a slide in the way the run asks for.
 
@@ -39,7 +40,7 @@ def find_tissue_of(
         overviews: pictures of it.
         job: what is asked of it.
         params: its parameters, with levels that it has.
-        target_downsample: see ``find_tissue``.
+        reference_downsample: see ``find_tissue``.
 
     Raises:
         ItemError: the slide or the outlines cannot be read (status ``failed_seg``).
@@ -51,17 +52,17 @@ def find_tissue_of(
     elif config.no_seg:
         contours = [whole_slide(slide.size_level0)]
     else:
-        contours = find_tissue(overviews.at(params.seg_level), params, target_downsample)
+        contours = find_tissue(overviews.at(params.seg_level), params, reference_downsample)
     return Tissue(contours, regions)
 
 
 def why_nothing_is_left(
-    tissue: Tissue, overviews: Overviews, job: SlideJob, params: SlideParams, target_downsample: float
+    tissue: Tissue, overviews: Overviews, job: SlideJob, params: SlideParams, reference_downsample: float
 ) -> str:
     """Say what to change where no contour is left; see ``find_tissue_of``."""
     if job.config.mask_dir and not tissue.contours:
         return "the outlines of --mask_dir are empty"
-    return why_no_tissue(overviews.at(params.seg_level), params, tissue.contours, target_downsample)
+    return why_no_tissue(overviews.at(params.seg_level), params, tissue.contours, reference_downsample)
 
 
 def how_tissue_is_found(job: SlideJob) -> dict[str, str]:
@@ -69,8 +70,8 @@ def how_tissue_is_found(job: SlideJob) -> dict[str, str]:
     config = job.config
     way = WHOLE_SLIDE if config.no_seg else SEGMENTED
     return {
-        "tissue": _text_of_outlines(Path(config.mask_dir), job) if config.mask_dir else way,
-        "roi": _text_of_outlines(Path(config.roi), job) if config.roi else "",
+        TISSUE: _text_of_outlines(Path(config.mask_dir), job) if config.mask_dir else way,
+        ROI: _text_of_outlines(Path(config.roi), job) if config.roi else "",
     }
 
 

@@ -1,6 +1,9 @@
 """Independent tasks in worker processes; a task that kills its process costs only itself."""
 
+import multiprocessing
 import signal
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -13,9 +16,11 @@ from utils.processes import worker_context
 
 T = TypeVar("T")
 
-# What workers of patching need; imported once, by the process that they are forked from.
+# What workers of patching need; imported once, by the process that they are forked from, where that finds the project:
+# from Python 3.11 on it does so from the project's folder alone, and elsewhere each worker imports it.
 PRELOAD = ["stages.slide_patching"]
 QUEUED_PER_WORKER = 2
+SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,21 @@ def _until_a_crash(
                     yield under_way.pop(future)[0], result
         except BrokenProcessPool:
             suspects.update(under_way.values())
+        except BaseException:  # such as Ctrl-C or a full disk: nobody waits for what is under way
+            _end_workers()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_workers() -> None:
+    """End all worker processes; each removes what it has half written. One that does not listen is killed."""
+    workers = multiprocessing.active_children()
+    deadline_s = time.monotonic() + SECONDS_TO_END
+    while any(worker.is_alive() for worker in workers):
+        for worker in workers:
+            worker.kill() if time.monotonic() > deadline_s else worker.terminate()
+        time.sleep(0.05)  # a worker that has given up one task would begin the next that it holds
 
 
 def _alone(task: Callable[[], T]) -> T | Crash:
@@ -82,4 +100,5 @@ def _pool(num_workers: int) -> ProcessPoolExecutor:
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the results
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that half-written files are removed
     set_up_logging()

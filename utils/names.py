@@ -9,11 +9,12 @@ from collections.abc import Iterable
 
 from utils.errors import UsageError
 
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp")
 # Formats OpenSlide reads, plain images, and formats of scanners that must be converted first, so that such a slide is
 # reported and not passed over. Only these endings are taken off a name.
 SLIDE_EXTENSIONS = (
     ".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".czi", ".dcm", ".qptiff",
-    ".png", ".jpg", ".jpeg", ".bmp",
+    *IMAGE_EXTENSIONS,
     ".vsi", ".sdpc", ".kfb", ".isyntax", ".mds", ".tmap",
 )  # fmt: skip
 
@@ -28,6 +29,11 @@ def slide_id_of(name: str) -> str:
         if name.lower().endswith(extension) and len(name) > len(extension):
             return name[: -len(extension)]
     return name
+
+
+def names_image(name: str) -> bool:
+    """Tell whether a file name is that of a plain image, which may be a slide, or a mask or thumbnail of one."""
+    return name.lower().endswith(IMAGE_EXTENSIONS)
 
 
 def is_tabular(name: str) -> bool:

@@ -161,6 +161,8 @@ def read_images(path: Path, start: int, stop: int) -> np.ndarray:
 
 
 def _from_attributes(coords: np.ndarray, attributes: dict, *, has_images: bool) -> PatchCoords:
+    if coords.shape == (0,):  # TRIDENT's way of saying that there are no patches
+        coords = coords.reshape(0, 2)
     if coords.ndim != 2 or coords.shape[1] != 2:
         raise ValueError(f"coords has shape {coords.shape}, not (N, 2)")
     downsample_x, downsample_y = np.broadcast_to(attributes.get("downsample", 1.0), 2)

@@ -12,6 +12,7 @@ from wsi_core.slide import Background, Slide
 
 logger = logging.getLogger(__name__)
 
+COARSEST_REFERENCE_MPP = 0.5
 STATUS_NO_RESOLUTION = "failed_patch"
 
 
@@ -43,9 +44,15 @@ class PatchRequest:
             return replace(self, patch_level=row.patch_level, target_mpp=None)
         return self if row.target_mpp is None else replace(self, target_mpp=row.target_mpp)
 
-    def target_downsample(self, resolution: Resolution | None) -> float:
-        """Return the level-0 pixels per pixel of ``target_mpp``, or 1 where either is not known."""
-        return 1.0 if self.target_mpp is None or resolution is None else self.target_mpp / resolution.mpp
+    def reference_downsample(self, resolution: Resolution | None) -> float:
+        """Return the level-0 pixels per pixel of the resolution at which tissue is found on slides of any scanner.
+
+        That is ``target_mpp``, but no more than 0.5 µm: patches that are seen less finely are no reason to overlook
+        small tissue. It is 1, as it was scanned, without ``target_mpp`` or where the resolution is not known.
+        """
+        if self.target_mpp is None or resolution is None:
+            return 1.0
+        return min(self.target_mpp, COARSEST_REFERENCE_MPP) / resolution.mpp
 
     def on(self, slide: Slide, resolution: Resolution | None) -> "PlannedPatches":
         """Work out what to read on a slide.
@@ -62,7 +69,7 @@ class PatchRequest:
                 "or put it into the column mpp of the process list",
                 STATUS_NO_RESOLUTION,
             )
-        return self._at_mpp(slide, self.target_downsample(resolution), resolution)
+        return self._at_mpp(slide, self.target_mpp / resolution.mpp, resolution)
 
     def _at_level(self, slide: Slide) -> "PlannedPatches":
         level = slide.check_level(self.patch_level, name="--patch_level")

@@ -17,10 +17,14 @@ def snapped(downsample: float) -> float:
 
 
 def level_to_read(slide: Slide, downsample: float) -> int:
-    """Return the coarsest level that is no more than 1 % coarser than ``downsample``; the finest where none is."""
+    """Return the coarsest level that is no more than 1 % coarser than ``downsample``; the finest where none is.
+
+    Levels that are smaller along one axis than along the other do not serve: patches are squares.
+    """
     fine_enough = [
         level
-        for level, (downsample_x, _) in enumerate(slide.level_downsamples)
+        for level, (downsample_x, downsample_y) in enumerate(slide.level_downsamples)
         if snapped(downsample_x) <= downsample * (1 + RESOLUTION_TOLERANCE)
+        and abs(downsample_x - downsample_y) <= SNAP_TOLERANCE * downsample_x
     ]
     return max(fine_enough, key=lambda level: slide.level_downsamples[level][0], default=0)

@@ -17,7 +17,7 @@ from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
 
-AREA_UNIT_PX = 512  # side of the square in which a_t and a_h count, at level 0 or at the target resolution
+AREA_UNIT_PX = 512  # side of the square in which a_t and a_h count, at level 0 or at the reference resolution
 SAME_SCAN = 0.01  # relative difference of resolutions that is none
 SEGMENTATION_DOWNSAMPLE = 64  # the coarsest level up to this downsample is segmented where none is given
 
@@ -37,43 +37,43 @@ def resolve_level(slide: Slide, level: int, downsample: float, *, name: str) -> 
     return slide.best_level(downsample) if level < 0 else slide.check_level(level, name=name)
 
 
-def as_scanned_at(overview: Overview, target_downsample: float) -> Overview:
+def as_scanned_at(overview: Overview, reference_downsample: float) -> Overview:
     """Return a picture as fine as that of other slides, whatever they were scanned at.
 
     Filters count pixels of the picture, so the same tissue is only found alike where a pixel is as large. What most
-    pyramids have are levels 4, 16 and 64 times smaller; so it is averaged to the next power of four of the target.
+    pyramids have are levels 4, 16 and 64 times smaller; so it is averaged to the next power of four of that.
 
     Args:
         overview: the picture.
-        target_downsample: level-0 pixels per pixel of the resolution that is wanted; 1: it is as it was scanned.
+        reference_downsample: level-0 pixels per pixel of a resolution that all slides have in common; 1: of its own.
     """
-    if abs(target_downsample - 1) <= SAME_SCAN:
+    if abs(reference_downsample - 1) <= SAME_SCAN:
         return overview
-    relative = max(overview.downsample_xy) / target_downsample
+    relative = max(overview.downsample_xy) / reference_downsample
     canonical = 4.0 ** np.ceil(np.log(relative / (1 + SAME_SCAN)) / np.log(4))
-    return overview if canonical <= relative else overview.averaged_to(canonical * target_downsample)
+    return overview if canonical <= relative else overview.averaged_to(canonical * reference_downsample)
 
 
-def find_tissue(overview: Overview, params: SlideParams, target_downsample: float = 1.0) -> list[Contour]:
+def find_tissue(overview: Overview, params: SlideParams, reference_downsample: float = 1.0) -> list[Contour]:
     """Find tissue in a picture of the whole slide; ``select`` then applies ``keep_ids`` and ``exclude_ids``.
 
     Args:
         overview: the picture.
         params: thresholds, and areas below which tissue and holes are dropped.
-        target_downsample: level-0 pixels per pixel in which areas are counted: 1, or those of ``--target_mpp``, so that
-            slides of several scanners keep the same tissue.
+        reference_downsample: level-0 pixels per pixel in which areas are counted: 1, or with ``--target_mpp`` as many
+            as make it the same on all scanners, see ``PatchRequest``.
 
     Returns:
         Contours in level-0 pixels, numbered in the order in which they are found.
     """
-    overview = as_scanned_at(overview, target_downsample)
+    overview = as_scanned_at(overview, reference_downsample)
     downsample_xy = overview.downsample_xy
     mask = saturation_mask(overview.image, params)
     outlines, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if hierarchy is None:
         return []
     parents = hierarchy.reshape(-1, 4)[:, 3]
-    unit_px = int(area_unit_level0(target_downsample) / (downsample_xy[0] * downsample_xy[1]))
+    unit_px = int(area_unit_level0(reference_downsample) / (downsample_xy[0] * downsample_xy[1]))
     areas = np.array([cv2.contourArea(outline) for outline in outlines])
     contours: list[Contour] = []
     for index in np.flatnonzero(parents == -1).tolist():
@@ -94,9 +94,9 @@ def find_tissue(overview: Overview, params: SlideParams, target_downsample: floa
     return contours
 
 
-def area_unit_level0(target_downsample: float) -> float:
+def area_unit_level0(reference_downsample: float) -> float:
     """Return what ``a_t`` and ``a_h`` count, in level-0 pixels."""
-    return (AREA_UNIT_PX * target_downsample) ** 2
+    return (AREA_UNIT_PX * reference_downsample) ** 2
 
 
 def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
@@ -111,15 +111,17 @@ def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     return mask
 
 
-def why_no_tissue(overview: Overview, params: SlideParams, found: list[Contour], target_downsample: float = 1.0) -> str:
+def why_no_tissue(
+    overview: Overview, params: SlideParams, found: list[Contour], reference_downsample: float = 1.0
+) -> str:
     """Say what to change where ``find_tissue`` has found nothing, or none of what it ``found`` is selected."""
     if found:
         return f"keep_ids and exclude_ids leave none of the {len(found)} contours; empty one of them"
-    pieces = find_tissue(overview, params.model_copy(update={"a_t": 0}), target_downsample)
+    pieces = find_tissue(overview, params.model_copy(update={"a_t": 0}), reference_downsample)
     if not pieces:
         threshold = "Otsu's threshold" if params.use_otsu else f"sthresh {params.sthresh}"
         return f"nothing is more saturated than {threshold}; faint tissue needs a lower sthresh (preset faint)"
-    largest = max(cv2.contourArea(piece.outline) for piece in pieces) / area_unit_level0(target_downsample)
+    largest = max(cv2.contourArea(piece.outline) for piece in pieces) / area_unit_level0(reference_downsample)
     preset = "; preset bwh_biopsy has 1" if largest > 1 else ""
     return f"no tissue is larger than a_t {params.a_t:g}, the largest piece has {largest:.2g}: lower a_t{preset}"
 

@@ -4,12 +4,13 @@ import configparser
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
 from utils.errors import ItemError, UsageError
-from utils.names import SLIDE_EXTENSIONS, is_tabular, slide_id_of, tabular
+from utils.names import SLIDE_EXTENSIONS, is_tabular, names_image, slide_id_of, tabular
+from wsi_core.process_list import FILE_NAME
 from wsi_core.readers.image_reader import is_image
 from wsi_core.readers.openslide_reader import OpenSlideReader, format_of
 from wsi_core.readers.reader import ReadError
@@ -17,6 +18,9 @@ from wsi_core.readers.reader import ReadError
 logger = logging.getLogger(__name__)
 
 SHOWN_NAMES = 5
+# what patching writes beside its process list
+RESULT_FOLDERS = ("masks", "contours", "patches", "stitches")
+CONTACT_SHEET = "contact_sheet.png"
 DICOM_SERIES = "dicom.SeriesInstanceUID"
 
 
@@ -26,7 +30,7 @@ class SlideFolder:
     Args:
         folder: where the slides lie.
         recursive: whether slides in folders below it are listed too; they are found by name in any case.
-        without: files and folders that are not looked at, such as those of results.
+        without: folders that are not looked at, such as that of masks. What patching writes is never looked at.
     """
 
     def __init__(self, folder: Path, *, recursive: bool = False, without: Collection[Path] = ()) -> None:
@@ -68,22 +72,20 @@ class SlideFolder:
         Raises:
             ItemError: there is no such file, or there are several below the folder (status ``no_slide``).
         """
-        slide_id = slide_id_of(name)
-        wanted = dict.fromkeys((name, f"{slide_id}{slide_ext}"))
+        wanted = dict.fromkeys((name, f"{slide_id_of(name)}{slide_ext}"))
         for candidate in wanted:
             if (self.folder / candidate).is_file():
                 return self.folder / candidate
         for index in (self._top_by_id, self._tree_by_id):
-            matches = index.get(slide_id, [])
-            exact = next(filter(None, ([p for p in matches if p.name == candidate] for candidate in wanted)), matches)
-            if len(exact) > 1:
-                places = ", ".join(str(path.relative_to(self.folder)) for path in exact)
+            matches = _best_matches(index.get(slide_id_of(name), []), wanted)
+            if len(matches) > 1:
+                places = ", ".join(str(path.relative_to(self.folder)) for path in matches)
                 raise ItemError(
-                    f"{name} is there {len(exact)} times: {places}; name it with its extension, or rename one",
+                    f"{name} is there {len(matches)} times: {places}; name it with its extension, or rename one",
                     "no_slide",
                 )
-            if exact:
-                return exact[0]
+            if matches:
+                return matches[0]
         if any(tabular(path.name) == name for path in self._tree if not is_tabular(path.name)):
             raise ItemError(
                 f"{name}: a table cannot hold this file name (a line end, a space at its end, or not UTF-8); rename it",
@@ -93,8 +95,8 @@ class SlideFolder:
 
     @cached_property
     def _top(self) -> list[Path]:
-        paths = (path for path in sorted(self.folder.iterdir()) if not path.name.startswith(".") and not path.is_dir())
-        return [path for path in paths if path.resolve() not in self._without]
+        names = [path.name for path in self.folder.iterdir() if not path.is_dir()]
+        return sorted(self.folder / name for name in _without_results(names) if not name.startswith("."))
 
     @cached_property
     def _tree(self) -> list[Path]:
@@ -110,17 +112,34 @@ class SlideFolder:
 
 
 def _files_below(folder: Path, without: set[Path]) -> Iterator[Path]:
-    """Yield all files of a tree, without what is hidden and without the data folders of MIRAX slides."""
+    """Yield all files of a tree but those that are hidden, data of MIRAX slides, or results."""
     for root, folders, names in os.walk(folder):
-        mirax = {Path(name).stem for name in names if name.lower().endswith(".mrxs")}
-        at = Path(root)
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and name not in mirax and (at / name).resolve() not in without
-        ]
-        files = (at / name for name in names if not name.startswith("."))
-        yield from (path for path in files if path.resolve() not in without)
+        skipped = {Path(name).stem for name in names if name.lower().endswith(".mrxs")}
+        if FILE_NAME in names:
+            skipped |= {*RESULT_FOLDERS}
+        candidates = [name for name in folders if not name.startswith(".") and name not in skipped]
+        folders[:] = [name for name in candidates if not without or (Path(root) / name).resolve() not in without]
+        yield from (Path(root) / name for name in _without_results(names) if not name.startswith("."))
+
+
+def _without_results(names: list[str]) -> list[str]:
+    """Leave the page of all masks out of the files of a folder that patching has written to."""
+    return [name for name in names if name != CONTACT_SHEET] if FILE_NAME in names else names
+
+
+def _best_matches(same_id: list[Path], wanted: Iterable[str]) -> list[Path]:
+    """Return the files that a slide may be, of those with its id: those of a wanted name, else whole slides.
+
+    A plain image is taken only where it is wanted by name, or no name says that the slide is something else: it may as
+    well be a mask or a thumbnail.
+    """
+    for name in wanted:
+        exact = [path for path in same_id if path.name == name]
+        if exact:
+            return exact
+    whole_slides = [path for path in same_id if not names_image(path.name)]
+    has_extension = any(slide_id_of(name) != name and not names_image(name) for name in wanted)
+    return whole_slides or ([] if has_extension else same_id)
 
 
 def _by_id(paths: list[Path]) -> dict[str, list[Path]]:

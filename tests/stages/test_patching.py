@@ -269,7 +269,7 @@ def test_a_missing_level_is_that_slides_failure(cohort):
 def test_two_files_with_one_id_are_told_apart(cohort):
     Image.new("RGB", (64, 64)).save(cohort / "slides" / "good.png")
     assert run("--patch") == 1
-    assert "same slide id as good.png" in rows(cohort).loc["good.tif", "reason"]
+    assert "same slide id as good.tif" in rows(cohort).loc["good.png", "reason"]
 
 
 def test_ids_keep_their_dots_and_zeros(cohort):

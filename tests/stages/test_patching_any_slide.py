@@ -110,6 +110,12 @@ def test_scanners_keep_the_same_pieces_of_tissue(place):
     assert abs(len(coords("fine")) - len(coords("coarse"))) <= 0.02 * len(coords("coarse"))
 
 
+def test_coarse_patches_are_no_reason_to_lose_small_tissue(slide):
+    run("--patch", "--patch_size", "16")
+    run("--patch", "--patch_size", "16", "--target_mpp", "4", out="coarse")
+    assert list(rows("coarse")["n_contours"]) == list(rows()["n_contours"]) == ["1"]
+
+
 def test_a_target_that_is_the_slide_s_own_resolution_changes_nothing(slide):
     run("--patch")
     run("--patch", "--target_mpp", "0.5", out="target")
@@ -216,10 +222,85 @@ def test_coordinates_of_another_resolution_are_kept_and_that_is_said(slide):
     assert row["status"] == "already_exist" and "target_mpp 1 (now 0.5)" in row["reason"]
 
 
+def outlines(folder="outlines"):
+    Path(folder).mkdir(exist_ok=True)
+    ring = [[256, 256], [900, 256], [900, 900], [256, 900], [256, 256]]
+    Path(f"{folder}/a.geojson").write_text(json.dumps([{"type": "Polygon", "coordinates": [ring]}]))
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ([], ["--mpp", "0.5"]),
+        (["--target_mpp", "1"], ["--target_mpp", "1", "--mpp", "0.5"]),
+        (["--no_seg"], ["--no_seg", "--preset", "bwh_biopsy"]),
+        (["--mask_dir", "outlines"], ["--mask_dir", "outlines", "--preset", "tcga"]),
+    ],
+)
+def test_what_has_no_effect_is_no_reason(slide, first, then):
+    outlines()
+    run("--patch", *first)
+    run("--patch", *then)
+    row = rows().loc["a.tif"]
+    assert (row["status"], row["reason"]) == ("already_exist", "")
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        (["--mask_dir", "outlines"], "tissue segmentation (now outlines"),
+        (["--roi", "outlines"], "roi none (now outlines"),
+        (["--grid", "global"], "grid contour (now slide)"),
+        (["--min_tissue", "0.9"], "min_tissue none (now 0.9)"),
+        (["--background", "white"], "background black (now white)"),
+        (["--patch_size", "128", "--custom_downsample", "2"], "patch_size 256 (now 128), "),
+        (["--target_mpp", "1"], "target_mpp none (now 1)"),
+    ],
+)
+@pytest.mark.parametrize("of_the_original", [False, True])
+def test_what_changes_coordinates_is_told_also_of_files_of_the_original(slide, then, reason, of_the_original):
+    outlines()
+    run("--patch")
+    if of_the_original:
+        with h5py.File("out/patches/a.h5", "a") as file:
+            theirs = {
+                "patch_size",
+                "patch_level",
+                "downsample",
+                "downsampled_level_dim",
+                "level_dim",
+                "name",
+                "save_path",
+            }
+            for name in set(file["coords"].attrs) - theirs:
+                del file["coords"].attrs[name]
+    run("--patch", *then)
+    row = rows().loc["a.tif"]
+    assert row["status"] == "already_exist" and reason in row["reason"]
+
+
+def test_a_segmentation_level_that_would_be_chosen_anyway_is_no_reason(slide):
+    run("--patch")
+    for level, differs in (("1", False), ("-1", False), ("0", True)):
+        relist(seg_level=level)
+        run("--process_list", "edited.csv", "--patch")
+        assert ("seg_level" in rows().loc["a.tif", "reason"]) == differs
+    run("--process_list", "edited.csv", "--patch", "--no_auto_skip")
+    run("--patch")
+    assert "seg_level 0 (now 1)" in rows().loc["a.tif", "reason"]
+
+
+def test_outlines_that_were_removed_are_written_again(slide):
+    run("--seg", "--patch")
+    Path("out/contours/a.geojson").unlink()
+    run("--seg", "--patch")
+    assert Path("out/contours/a.geojson").is_file()
+
+
 def test_images_that_kept_coordinates_lack_are_told(slide):
     run("--patch")
     run("--patch", "--save_patches")
-    assert "images none (now stored)" in rows().loc["a.tif", "reason"]
+    assert "no images (now stored)" in rows().loc["a.tif", "reason"]
 
 
 # slides
@@ -277,9 +358,9 @@ def test_results_among_the_slides_are_no_slides(place):
 
 
 def test_the_list_tells_the_same_when_slides_are_skipped(slide):
-    run("--patch", "--target_mpp", "1", "--patch_size", "64", "--min_tissue", "0.9")
+    run("--patch", "--target_mpp", "1", "--patch_size", "64", "--min_tissue", "1")
     first = rows().loc["a.tif"]
-    run("--patch", "--target_mpp", "1", "--patch_size", "64", "--min_tissue", "0.9")
+    run("--patch", "--target_mpp", "1", "--patch_size", "64", "--min_tissue", "1")
     again = rows().loc["a.tif"]
     assert again["status"] == "already_exist" and again["reason"] == ""
     columns = ["base_mpp", "read_level", "read_size", "resize_factor", "n_patches", "n_contours", "dropped"]

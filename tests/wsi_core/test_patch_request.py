@@ -1,11 +1,13 @@
+import numpy as np
 import pytest
 
+from demo.slides import write_pyramid
 from tests.slides import small_slide
 from utils.errors import ItemError
 from wsi_core.params import SlideResolution
 from wsi_core.patch_reading import PatchReading, read_patch
 from wsi_core.patch_request import PatchRequest
-from wsi_core.resolution import Resolution
+from wsi_core.resolution import Resolution, stated_resolution
 from wsi_core.slide import Slide
 
 SIZES = ((4000, 3200), (2000, 1600), (1001, 801))  # downsamples 1, 2 and 3.995
@@ -60,6 +62,23 @@ def test_pixels_of_a_level_need_no_resolution(slide):
     planned = PatchRequest(patch_size_px=128, step_size_px=64, patch_level=1, custom_downsample=2).on(slide, None)
     assert planned.reading == PatchReading(1, 256, 128, 512)
     assert (planned.patch_size_level0, planned.step_level0) == ((512, 512), (256, 256))
+
+
+@pytest.mark.parametrize(
+    ("mpp", "target_mpp", "downsample"),
+    [(0.25, 0.5, 2), (0.5, 0.5, 1), (0.25, 0.25, 1), (0.25, 2, 2), (0.5, 2, 1), (0.5, 0.25, 0.5), (0.5, None, 1)],
+)
+def test_tissue_is_found_at_the_same_resolution_on_all_scanners(mpp, target_mpp, downsample):
+    request = PatchRequest(target_mpp=target_mpp)
+    assert request.reference_downsample(Resolution((mpp, mpp), "metadata")) == downsample
+    assert request.reference_downsample(None) == 1
+
+
+def test_a_level_squeezed_along_one_axis_is_not_read(tmp_path):
+    write_pyramid(tmp_path / "a.tif", np.zeros((1024, 2048, 3), np.uint8), sizes_px=((2048, 1024), (512, 512)))
+    with Slide(tmp_path / "a.tif") as slide:
+        planned = PatchRequest(patch_size_px=64, target_mpp=2).on(slide, stated_resolution(slide.properties))
+    assert planned.reading == PatchReading(0, 256, 64, 256)
 
 
 def test_a_row_comes_before_the_command():

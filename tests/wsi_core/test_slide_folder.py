@@ -82,9 +82,25 @@ def test_results_that_lie_among_the_slides_are_none(folder):
     for name in ("out/masks/a.png", "contact_sheet.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (64, 64)).save(folder / name)
-    results = [folder / "out" / "masks", folder / "contact_sheet.png"]
-    names = SlideFolder(folder, recursive=True, without=results).names
+    for name in ("out", "."):
+        (folder / name / "process_list_autogen.csv").write_text("slide_id\na.tif\n")
+    (folder / "drawn" / "a.png").parent.mkdir()
+    Image.new("RGB", (64, 64)).save(folder / "drawn" / "a.png")
+    names = SlideFolder(folder, recursive=True, without=[folder / "drawn"]).names
     assert names == ["TCGA-1.2.3.uuid.PNG", "a.tif", "no_ending", "other.ending", "torn.svs"]
+
+
+def test_a_mask_is_not_taken_for_a_slide_that_is_elsewhere(folder):
+    Image.new("RGB", (64, 64)).save(folder / "moved.png")
+    for name, extension in (("moved.svs", ""), ("moved.svs", ".svs"), ("moved", ".svs")):
+        with pytest.raises(ItemError, match="no slide file"):
+            SlideFolder(folder).find(name, extension)
+    assert SlideFolder(folder).find("moved").name == SlideFolder(folder).find("moved", ".png").name == "moved.png"
+
+
+def test_a_whole_slide_comes_before_its_picture(folder):
+    Image.new("RGB", (64, 64)).save(folder / "a.png")
+    assert SlideFolder(folder).find("a").name == SlideFolder(folder).find("a.svs").name == "a.tif"
 
 
 def test_a_dicom_slide_of_several_files_is_one_slide(tmp_path):
@@ -119,8 +135,6 @@ def test_an_empty_folder_is_told(tmp_path):
 )
 def test_a_slide_is_found_with_or_without_its_ending(folder, name, extension, found):
     Image.new("RGB", (64, 64)).save(folder / "a.png")
-    if name == "a" and not extension:
-        (folder / "a.png").unlink()
     assert SlideFolder(folder).find(name, extension).name == found
 
 
