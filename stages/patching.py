@@ -119,6 +119,8 @@ def _process_list(config: PatchingConfig, folder: SlideFolder) -> ProcessList:
 def _report_steps(config: PatchingConfig) -> None:
     if not config.makes_something:
         logger.warning("nothing to make: add --seg, --patch or --stitch; only the process list is written")
+    if not config.patch and (config.save_patches or config.quality.as_text()):
+        logger.warning("--save_patches and the filters of patches have no effect without --patch")
     request = config.request
     overlap = 1 - request.step_size_px / request.patch_size_px
     if config.patch and overlap:

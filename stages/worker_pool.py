@@ -1,6 +1,7 @@
 """Independent tasks in worker processes; a task that kills its process costs only itself."""
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
+from types import FrameType
 from typing import TypeVar
 
 from utils.logging import set_up_logging
@@ -56,40 +58,44 @@ def _until_a_crash(
 ) -> Iterator[tuple[str, T]]:
     """Do tasks until all are done or a process dies; then ``suspects`` gets those that were under way."""
     under_way: dict[Future, tuple[str, Callable[[], T]]] = {}
+    is_over = False
     with _pool(num_workers) as pool:
         try:
             while True:
                 for item_id, task in islice(waiting, QUEUED_PER_WORKER * num_workers - len(under_way)):
                     suspects[item_id] = task  # until it is taken: a pool that is broken takes none
-                    under_way[pool.submit(task)] = item_id, suspects.pop(item_id)
+                    under_way[pool.submit(_do, task)] = item_id, suspects.pop(item_id)
                 if not under_way:
+                    is_over = True
                     return
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                     result = future.result()
                     yield under_way.pop(future)[0], result
         except BrokenProcessPool:
             suspects.update(under_way.values())
-        except BaseException:  # such as Ctrl-C or a full disk: nobody waits for what is under way
-            _end_workers()
-            raise
+            is_over = True
         finally:
+            if not is_over:  # but for Ctrl-C, say, or a full disk: nobody waits for what is under way
+                _end_workers()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _end_workers() -> None:
     """End all worker processes; each removes what it has half written. One that does not listen is killed."""
     workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
     deadline_s = time.monotonic() + SECONDS_TO_END
-    while any(worker.is_alive() for worker in workers):
-        for worker in workers:
-            worker.kill() if time.monotonic() > deadline_s else worker.terminate()
-        time.sleep(0.05)  # a worker that has given up one task would begin the next that it holds
+    for worker in workers:
+        worker.join(max(0.0, deadline_s - time.monotonic()))
+        if worker.is_alive():
+            worker.kill()
 
 
 def _alone(task: Callable[[], T]) -> T | Crash:
     with _pool(1) as pool:
         try:
-            return pool.submit(task).result()
+            return pool.submit(_do, task).result()
         except BrokenProcessPool:
             return Crash("the process that worked on it died; most likely memory ran out, or a library crashed")
 
@@ -100,5 +106,18 @@ def _pool(num_workers: int) -> ProcessPoolExecutor:
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the results
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that half-written files are removed
+    signal.signal(signal.SIGTERM, _give_up)
     set_up_logging()
+
+
+def _give_up(signal_number: int, frame: FrameType | None) -> None:
+    """Leave the task as an error would, which removes what is half written; once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
+
+
+def _do(task: Callable[[], T]) -> T:
+    try:
+        return task()
+    except SystemExit:
+        os._exit(1)  # the pool would go on with the next task

@@ -19,6 +19,7 @@ from utils.errors import ItemError, one_line
 
 NUMBERS = re.compile(r"[biufc]\d{1,2}")  # codes of bool, whole, real and complex numbers, without a byte order
 BYTE_ORDERS = ("<", ">", "=", "|")
+MAX_DEPTH = 100  # of what holds what; contours of the original have 4
 MEMO_OPCODES = ("PUT", "BINPUT", "LONG_BINPUT")
 # What numpy's and Python's own loading raises at damaged files.
 _FAILURES = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
@@ -32,7 +33,7 @@ def load_data(path: Path) -> Any:
     """
     try:
         data = path.read_bytes()
-        _require_small_memo(data)
+        _require_harmless(data)
         loader = _ArraysOnly(io.BytesIO(data))
         loader.allowance = _Allowance(2 * len(data))
         return loader.load()
@@ -42,11 +43,41 @@ def load_data(path: Path) -> Any:
         raise ItemError(f"{path.name} is no pickle that can be read: {one_line(error)}") from error
 
 
-def _require_small_memo(data: bytes) -> None:
-    """Refuse a number in the memo that is larger than the file: Python would make room for all numbers below it."""
+def _require_harmless(data: bytes) -> None:
+    """Refuse what would end the process before anything can be checked.
+
+    A number in the memo that is larger than the file: Python would make room for all numbers below it. Deep nesting: to
+    look up a key Python follows it to its end, in C, until the stack is full.
+    """
+    memo: dict[int, int] = {}
+    stack: list[int] = []  # of each value, how deep it is nested
+    marks: list[int] = []
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name in MEMO_OPCODES and int(argument or 0) > len(data):
             raise pickle.UnpicklingError(f"it asks for a memo of {argument} values")
+        if opcode.name == "MARK":
+            marks.append(len(stack))
+        elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
+            stack.append(memo.get(int(argument or 0), 0))
+        elif opcode.name == "MEMOIZE" or opcode.name in MEMO_OPCODES:
+            memo[len(memo) if opcode.name == "MEMOIZE" else int(argument or 0)] = stack[-1] if stack else 0
+        else:
+            _nest(opcode, stack, marks)
+
+
+def _nest(opcode: pickletools.OpcodeInfo, stack: list[int], marks: list[int]) -> None:
+    """Do to the depths of values what an opcode does to the values."""
+    taken = [kind for kind in opcode.stack_before if kind not in (pickletools.markobject, pickletools.stackslice)]
+    start = len(stack)
+    if pickletools.markobject in opcode.stack_before and marks:
+        start = marks.pop()
+    start = max(0, start - len(taken))
+    values = stack[start:]
+    grows = bool(values) and bool(taken) and opcode.stack_after == [taken[0]]  # a list or dict gets more, and stays
+    depth = max(values[0], 1 + max(values[1:], default=0)) if grows else 1 + max(values, default=0)
+    if depth > MAX_DEPTH:
+        raise pickle.UnpicklingError(f"it is nested more than {MAX_DEPTH} deep")
+    stack[start:] = [depth] * len(opcode.stack_after)
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -59,6 +90,8 @@ class _ArraysOnly(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data")
         if function is _reconstruct:
             return lambda *_arguments: _Array.empty(self.allowance)
+        if function is _encode:
+            return lambda *arguments: _encode(self.allowance, *arguments)
         # a new function each time: a pickle may set attributes of what it finds, and others read through these
         return lambda *arguments: function(*arguments)
 
@@ -72,7 +105,7 @@ class _Allowance:
     def spend(self, n_bytes: int) -> None:
         self._left -= n_bytes
         if self._left < 0:
-            raise pickle.UnpicklingError("its arrays are larger than the file")
+            raise pickle.UnpicklingError("what it holds is larger than the file")
 
 
 class _Dtype:
@@ -140,7 +173,8 @@ def _frombuffer(
     return array.reshape(shape, order=order)  # type: ignore[call-overload]
 
 
-def _encode(text: str, encoding: str) -> bytes:
+def _encode(allowance: _Allowance, text: str, encoding: str) -> bytes:
+    allowance.spend(len(text))
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it holds bytes as {encoding!r}")
     return text.encode(encoding)

@@ -1,9 +1,11 @@
 import os
 import signal
+import time
 from functools import partial
 
 from stages.runner import Result, run_each
 from stages.worker_pool import Crash, in_processes
+from utils.atomic import atomic_path
 
 
 def double(number):
@@ -25,6 +27,23 @@ def test_a_task_that_kills_its_process_costs_only_itself():
     assert len(outcomes) == 8
     assert {name for name, outcome in outcomes.items() if isinstance(outcome, Crash)} == {"1", "5"}
     assert outcomes["7"] == 14
+
+
+def write_slowly(folder, name):
+    with atomic_path(folder / name) as part:
+        part.write_text("half")
+        time.sleep(60)
+
+
+def test_workers_end_with_the_one_who_waits_and_leave_nothing_half_written(tmp_path):
+    tasks = {"quick": partial(double, 1)} | {name: partial(write_slowly, tmp_path, name) for name in "abcdef"}
+    outcomes = in_processes(tasks, 3)
+    assert next(outcomes) == ("quick", 2)
+    while len(list(tmp_path.iterdir())) < 2:
+        time.sleep(0.05)
+    start_s = time.monotonic()
+    outcomes.close()  # as Ctrl-C does
+    assert time.monotonic() - start_s < 10 and not list(tmp_path.iterdir())
 
 
 def done(name):

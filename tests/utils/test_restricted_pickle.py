@@ -215,8 +215,33 @@ def many_arrays_of_the_same_bytes(order):
 
 @pytest.mark.parametrize("order", [b"<", b">"])
 def test_a_small_file_cannot_fill_the_memory(tmp_path, order):
-    with pytest.raises(ItemError, match="its arrays are larger than the file"):
+    with pytest.raises(ItemError, match="what it holds is larger than the file"):
         load_data(saved(tmp_path / "a.pkl", many_arrays_of_the_same_bytes(order)))
+
+
+def test_text_that_is_encoded_again_and_again_is_refused(tmp_path):
+    text = b"X" + struct.pack("<I", 100_000) + 100_000 * b"x" + b"q\x010"
+    encoded = b"c_codecs\nencode\nh\x01X\x06\x00\x00\x00latin1\x86R"
+    with pytest.raises(ItemError, match="what it holds is larger than the file"):
+        load_data(saved(tmp_path / "a.pkl", b"\x80\x02" + text + b"(" + 100 * encoded + b"l."))
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        b"}K\x01" + 1_000_000 * b"\x85" + b"K\x01s.",
+        b"K\x01" + 200 * b"\x85q\x01h\x01\x86" + b".",
+        200 * b"]" + 199 * b"a" + b".",
+    ],
+)
+def test_what_is_nested_too_deep_is_refused_before_python_follows_it(tmp_path, nested):
+    with pytest.raises(ItemError, match="nested more than 100 deep"):
+        load_data(saved(tmp_path / "a.pkl", b"\x80\x02" + nested))
+
+
+def test_many_values_are_not_deep(tmp_path):
+    value = {str(number): [(number, number + 1), {"a": [number]}] for number in range(20_000)}
+    assert load_data(saved(tmp_path / "a.pkl", value, 4)) == value
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04.", b"slide_id\na\n", b"[1, 2]", b"\x80\xff."])

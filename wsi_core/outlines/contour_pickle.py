@@ -26,11 +26,19 @@ def read_contour_pickle(path: Path, slide_size_level0: tuple[int, int]) -> list[
         raise ItemError(str(error), STATUS) from error
     try:
         pairs = list(zip(value["tissue"], value["holes"], strict=True))
+        _require_no_more_than(path.stat().st_size, pairs)
         polygons = [_polygon(*pair, f"{path.name}, contour {number}") for number, pair in enumerate(pairs)]
     except (TypeError, LookupError, ValueError) as error:
         message = f"{path.name}: no contours of the original in it (tissue, and a list of holes for each)"
         raise ItemError(message, STATUS) from error
     return contours_of(polygons, slide_size_level0)
+
+
+def _require_no_more_than(n_bytes: int, pairs: list[tuple]) -> None:
+    """Refuse a file that names the same points again and again: each time they would be copied."""
+    arrays = [array for outline, holes in pairs for array in (outline, *holes)]
+    if sum(getattr(array, "nbytes", 0) for array in arrays) > 2 * n_bytes:
+        raise ValueError("more points than the file has")
 
 
 def _polygon(outline: object, holes: list[object], where: str) -> Polygon:

@@ -23,6 +23,12 @@ def read(tmp_path):
     return read_value
 
 
+def test_the_same_points_again_and_again_are_refused(read):
+    points = as_opencv(SQUARE * 500)
+    with pytest.raises(ItemError, match="no contours of the original"):
+        read({"tissue": [points] * 1000, "holes": [[]] * 1000})
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_contours_of_the_original_are_read(read, protocol):
     value = {"holes": [[as_opencv(HOLE)], []], "tissue": [as_opencv(SQUARE), as_opencv(FAR_SQUARE)]}
