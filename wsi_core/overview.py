@@ -30,14 +30,6 @@ class Overview:
     image: np.ndarray
     downsample_xy: tuple[float, float]
 
-    def averaged_to(self, downsample: float) -> "Overview":
-        """Return it with about ``downsample`` level-0 pixels per pixel, which must not be fewer than now."""
-        size_level0 = np.multiply(self.image.shape[1::-1], self.downsample_xy)
-        width, height = (max(1, round(side / downsample)) for side in size_level0)
-        image = cv2.resize(self.image, (width, height), interpolation=cv2.INTER_AREA)
-        image.flags.writeable = False
-        return Overview(image, (float(size_level0[0]) / width, float(size_level0[1]) / height))
-
 
 class Overviews:
     """The overviews of one slide; the last one is kept, as segmentation, mask and stitch mostly look at the same."""

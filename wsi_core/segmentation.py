@@ -18,7 +18,6 @@ from wsi_core.slide import Slide
 logger = logging.getLogger(__name__)
 
 AREA_UNIT_PX = 512  # side of the square in which a_t and a_h count, at level 0 or at the reference resolution
-SAME_SCAN = 0.01  # relative difference of resolutions that is none
 SEGMENTATION_DOWNSAMPLE = 64  # the coarsest level up to this downsample is segmented where none is given
 
 
@@ -37,23 +36,6 @@ def resolve_level(slide: Slide, level: int, downsample: float, *, name: str) -> 
     return slide.best_level(downsample) if level < 0 else slide.check_level(level, name=name)
 
 
-def as_scanned_at(overview: Overview, reference_downsample: float) -> Overview:
-    """Return a picture as fine as that of other slides, whatever they were scanned at.
-
-    Filters count pixels of the picture, so the same tissue is only found alike where a pixel is as large. What most
-    pyramids have are levels 4, 16 and 64 times smaller; so it is averaged to the next power of four of that.
-
-    Args:
-        overview: the picture.
-        reference_downsample: level-0 pixels per pixel of a resolution that all slides have in common; 1: of its own.
-    """
-    if abs(reference_downsample - 1) <= SAME_SCAN:
-        return overview
-    relative = max(overview.downsample_xy) / reference_downsample
-    canonical = 4.0 ** np.ceil(np.log(relative / (1 + SAME_SCAN)) / np.log(4))
-    return overview if canonical <= relative else overview.averaged_to(canonical * reference_downsample)
-
-
 def find_tissue(overview: Overview, params: SlideParams, reference_downsample: float = 1.0) -> list[Contour]:
     """Find tissue in a picture of the whole slide; ``select`` then applies ``keep_ids`` and ``exclude_ids``.
 
@@ -66,7 +48,6 @@ def find_tissue(overview: Overview, params: SlideParams, reference_downsample: f
     Returns:
         Contours in level-0 pixels, numbered in the order in which they are found.
     """
-    overview = as_scanned_at(overview, reference_downsample)
     downsample_xy = overview.downsample_xy
     mask = saturation_mask(overview.image, params)
     outlines, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
