@@ -36,7 +36,7 @@ def _odd(number: int) -> int:
 def _ids(value: Any) -> Any:
     """Take "none", 3, "3", "0,3", "[0, 3]" or a sequence."""
     if isinstance(value, str):
-        text = value.strip().strip("[]()")
+        text = value.strip(" []()\"'")
         value = () if text.lower() == "none" else text.replace(",", " ").split()
     if isinstance(value, (int, float)):
         value = (value,)

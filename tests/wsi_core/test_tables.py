@@ -15,7 +15,7 @@ def write(path, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "ids"), [("none", ()), ("3", (3,)), ("3.0", (3,)), ("0,3", (0, 3)), ("[2, 5]", (2, 5))]
+    ("text", "ids"), [("none", ()), ("3", (3,)), ("3.0", (3,)), ('"3"', (3,)), ("0,3", (0, 3)), ("[2, 5]", (2, 5))]
 )
 def test_ids_are_read_as_people_write_them(text, ids):
     assert parse_params({"keep_ids": text}, SlideParams(), where="x").keep_ids == ids
