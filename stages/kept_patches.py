@@ -56,8 +56,8 @@ def how_they_differ(kept: PatchCoords, job: SlideJob) -> str:
         made = names = _of_the_original(kept, job)
     if asked.get("seg_level") == "-1":
         asked["seg_level"] = made.get(CHOSEN_SEG_LEVEL, "-1")
-    if asked["mpp"] and kept.mpp is not None:  # given now, and perhaps what the slide itself has said then
-        made = {**made, "mpp": f"{kept.mpp[0]:g}"}
+    if asked["mpp"] and kept.mean_mpp is not None:  # given now, and perhaps what the slide itself has said then
+        made = {**made, "mpp": f"{kept.mean_mpp:g}"}
     differ = [
         f"{name} {made.get(name) or 'none'} (now {asked.get(name) or 'none'})"
         for name in names

@@ -22,7 +22,7 @@ from utils.pictures import save_picture
 from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
-from wsi_core.process_list import FILE_NAME, ProcessList
+from wsi_core.process_list import FILE_NAME, ProcessList, names_in
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
@@ -73,11 +73,11 @@ def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
         UsageError: folder, preset or process list is wrong.
     """
     source = require_folder(config.source, flag="--source")
-    given = [Path(path) for path in (config.mask_dir, config.roi) if path is not None]
-    folder = SlideFolder(source, recursive=config.recursive, without=given)
-    for flag, path in (("--mask_dir", config.mask_dir), ("--roi", config.roi)):
-        if path is not None and not Path(path).exists():
+    given = {flag: path for flag, path in (("--mask_dir", config.mask_dir), ("--roi", config.roi)) if path is not None}
+    for flag, path in given.items():
+        if not Path(path).exists():
             raise UsageError(f"{flag}: no folder or file {path!r}")
+    folder = SlideFolder(source, recursive=config.recursive, without=[Path(path) for path in given.values()])
     slides = _process_list(config, folder)
     first_named: dict[str, str] = {}
     for name in sorted(slides.names, key=names_image):  # a mask or thumbnail beside a slide is not to take its place
@@ -136,16 +136,9 @@ def _regard_earlier_list(slides: ProcessList, path: Path, config: PatchingConfig
     """
     if not path.is_file():
         return
-    keeps_rows = config.process_list is None and not config.makes_something
-    try:
-        earlier = ProcessList.read(path, SlideParams())
-    except UsageError:
-        if keeps_rows:
-            raise
-        return
-    if keeps_rows:
-        slides.take_rows_of(earlier)
-    left_out = set(earlier.names) - set(slides.names)
+    if config.process_list is None and not config.makes_something:
+        slides.take_rows_of(ProcessList.read(path, SlideParams()))
+    left_out = names_in(path) - set(slides.names)
     if left_out:
         logger.warning("%s now names %d slides, %d of before are left out", path, len(slides.names), len(left_out))
 

@@ -9,7 +9,7 @@ from wsi_core.patch_request import PatchRequest
 from wsi_core.quality import QualityFilters
 from wsi_core.resolution import ACCEPTED_MPP, mpp_of_magnification
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName
-from wsi_core.slide_folder import CONTACT_SHEET
+from wsi_core.slide_folder import CONTACT_SHEET, MASKS, OUTLINES, PATCHES, STITCHES
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,19 @@ class PatchingConfig:
 
     def mask_path(self, slide_id: str) -> Path:
         """Return where the picture of the segmentation goes."""
-        return Path(self.save_dir) / "masks" / f"{slide_id}.png"
+        return Path(self.save_dir) / MASKS / f"{slide_id}.png"
 
     def outlines_path(self, slide_id: str) -> Path:
         """Return where the segmentation goes as GeoJSON."""
-        return Path(self.save_dir) / "contours" / f"{slide_id}.geojson"
+        return Path(self.save_dir) / OUTLINES / f"{slide_id}.geojson"
 
     def coords_path(self, slide_id: str) -> Path:
         """Return where the coordinates go."""
-        return Path(self.save_dir) / "patches" / f"{slide_id}.h5"
+        return Path(self.save_dir) / PATCHES / f"{slide_id}.h5"
 
     def stitch_path(self, slide_id: str) -> Path:
         """Return where the picture of the kept patches goes."""
-        return Path(self.save_dir) / "stitches" / f"{slide_id}.png"
+        return Path(self.save_dir) / STITCHES / f"{slide_id}.png"
 
     @property
     def makes_something(self) -> bool:
@@ -96,6 +96,7 @@ class PatchingConfig:
 
 
 def patch_request(
+    *,
     patch_size_px: int,
     step_size_px: int | None,
     overlap: str | None,

@@ -35,7 +35,7 @@ from wsi_core.patch_request import PlannedPatches
 from wsi_core.patch_sampling import sample_patches
 from wsi_core.percentiles import percentiles_among, to_percentiles
 from wsi_core.resolution import resolution_of
-from wsi_core.segmentation import find_tissue, resolve_level, select, why_no_tissue
+from wsi_core.segmentation import find_tissue, resolve_level, select, why_no_tissue, why_none_selected
 from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,11 @@ def _find_tissue(
     finally:
         if contours:
             save_picture(mask, draw_mask(overviews.at(mask_level), contours, params.line_thickness))
-    return contours, "" if contours else why_no_tissue(overviews.at(seg_level), params, found, reference_downsample)
+    if contours:
+        return contours, ""
+    if found:
+        return [], why_none_selected(found)
+    return [], why_no_tissue(overviews.at(seg_level), params, reference_downsample)
 
 
 @dataclass(frozen=True)

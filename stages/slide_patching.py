@@ -24,7 +24,7 @@ from stages.patch_quality import drop_bad_patches
 from stages.patching_config import PatchingConfig
 from stages.runner import Result
 from stages.slide_job import SlideJob, failing_as
-from stages.slide_tissue import Tissue, find_tissue_of, why_nothing_is_left
+from stages.slide_tissue import Tissue, find_tissue_of
 from utils.errors import ItemError, one_line
 from utils.pictures import save_picture
 from wsi_core.contours import Contour
@@ -37,8 +37,9 @@ from wsi_core.params import SlideParams
 from wsi_core.patch_reading import PatchReading, read_patch
 from wsi_core.patch_request import PlannedPatches
 from wsi_core.resolution import Resolution
-from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, resolve_level, select
+from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, select, why_no_tissue, why_none_selected
 from wsi_core.slide import Slide
+from wsi_core.slide_folder import PATCHES
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def patch_slide(job: SlideJob) -> Result:
 def _cells_of(kept: PatchCoords) -> dict[str, str]:
     """Return what a file of coordinates tells, for the process list."""
     return {
-        "base_mpp": "" if kept.mpp is None else f"{sum(kept.mpp) / 2:g}",
+        "base_mpp": "" if kept.mean_mpp is None else f"{kept.mean_mpp:g}",
         "n_contours": kept.made_with.get(N_CONTOURS, ""),
         **reading_cells(kept.reading),
         "dropped": kept.made_with.get(DROPPED, ""),
@@ -220,7 +221,11 @@ class SlidePatching:
     @property
     def why_no_tissue(self) -> str:
         """What to change where no contour is left."""
-        return why_nothing_is_left(self.tissue, self.overviews, self.job, self.params, self.reference_downsample)
+        if self.tissue.contours:
+            return why_none_selected(self.tissue.contours)
+        if self.job.config.mask_dir:
+            return "the outlines of --mask_dir are empty"
+        return why_no_tissue(self.overviews.at(self.params.seg_level), self.params, self.reference_downsample)
 
     def why_no_patches(self, dropped: str) -> str:
         """Say what to change where there is tissue and no patch is left; ``dropped`` is what the filters took."""
@@ -250,24 +255,20 @@ class SlidePatching:
             level_size=self.slide.level_dimensions[reading.level],
             slide_size=self.slide.size_level0,
             name=self.job.slide_id,
-            save_path=os.path.join(self.todo.save_dir, "patches"),  # noqa: PTH118  as typed: a Path would drop ./
+            save_path=os.path.join(self.todo.save_dir, PATCHES),  # noqa: PTH118  as typed: a Path would drop ./
             overlap_px=request.patch_size_px - request.step_size_px,
             mpp=None if self.resolution is None else self.resolution.mpp_xy,
             mpp_source="" if self.resolution is None else self.resolution.source,
             made_with={
                 **made_with(self.job),
                 "seg_level": str(self.params.seg_level),
-                CHOSEN_SEG_LEVEL: str(self._chosen_seg_level()),
+                CHOSEN_SEG_LEVEL: str(self.slide.best_level(SEGMENTATION_DOWNSAMPLE * self.reference_downsample)),
                 N_CONTOURS: str(len(self.contours)),
                 DROPPED: dropped,
             },
         )
         images = self._images(patches) if self.todo.save_patches else None
         write_coords(self.todo.coords_path(self.job.slide_id), patches, images)
-
-    def _chosen_seg_level(self) -> int:
-        """Return the level that seg_level -1 leads to."""
-        return resolve_level(self.slide, -1, SEGMENTATION_DOWNSAMPLE * self.reference_downsample, name="seg_level")
 
     def _images(self, patches: PatchCoords) -> Iterator[np.ndarray]:
         return (read_patch(self.slide, patches.reading, (int(x), int(y))) for x, y in patches.coords)

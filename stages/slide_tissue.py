@@ -10,7 +10,7 @@ from wsi_core.contours import Contour, whole_slide
 from wsi_core.outlines.find import find_outlines, read_outlines
 from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
-from wsi_core.segmentation import find_tissue, why_no_tissue
+from wsi_core.segmentation import find_tissue
 from wsi_core.slide import Slide
 
 TISSUE, ROI = "tissue", "roi"  # names of what coordinates depend on
@@ -54,15 +54,6 @@ def find_tissue_of(
     else:
         contours = find_tissue(overviews.at(params.seg_level), params, reference_downsample)
     return Tissue(contours, regions)
-
-
-def why_nothing_is_left(
-    tissue: Tissue, overviews: Overviews, job: SlideJob, params: SlideParams, reference_downsample: float
-) -> str:
-    """Say what to change where no contour is left; see ``find_tissue_of``."""
-    if job.config.mask_dir and not tissue.contours:
-        return "the outlines of --mask_dir are empty"
-    return why_no_tissue(overviews.at(params.seg_level), params, tissue.contours, reference_downsample)
 
 
 def how_tissue_is_found(job: SlideJob) -> dict[str, str]:

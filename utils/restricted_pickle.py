@@ -88,12 +88,8 @@ class _ArraysOnly(pickle.Unpickler):
         function = _FUNCTIONS.get((module.replace("numpy._core", "numpy.core"), name))
         if function is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data")
-        if function is _reconstruct:
-            return lambda *_arguments: _Array.empty(self.allowance)
-        if function is _encode:
-            return lambda *arguments: _encode(self.allowance, *arguments)
         # a new function each time: a pickle may set attributes of what it finds, and others read through these
-        return lambda *arguments: function(*arguments)
+        return lambda *arguments: function(self.allowance, *arguments)
 
 
 class _Allowance:
@@ -123,18 +119,12 @@ class _Dtype:
 class _Array(np.ndarray):
     """An array that is being unpickled: empty, then filled; numpy refuses bytes that are too few or too many."""
 
-    _allowance: _Allowance
-
-    @classmethod
-    def empty(cls, allowance: _Allowance) -> "_Array":
-        array = cls(0, np.int8)
-        array._allowance = allowance
-        return array
+    allowance: _Allowance
 
     def __setstate__(self, state: tuple) -> None:
         _version, shape, dtype, is_fortran, data = state
         checked = _checked(dtype, data)
-        self._allowance.spend(len(data))
+        self.allowance.spend(len(data))
         super().__setstate__((1, shape, checked, is_fortran, data))
 
 
@@ -145,27 +135,37 @@ def _checked(dtype: object, data: object) -> np.dtype:
     return dtype.numpy
 
 
-def _ndarray() -> None:
+# What takes the place of numpy's and Python's own functions; each is given the allowance of its file first.
+
+
+def _ndarray(_allowance: _Allowance) -> None:
     """Stand for the class, which is named in the file but not called."""
     raise pickle.UnpicklingError("it makes an array without data")
 
 
-def _dtype(code: str, *_align_and_copy: object) -> _Dtype:
+def _dtype(_allowance: _Allowance, code: str, *_align_and_copy: object) -> _Dtype:
     if not NUMBERS.fullmatch(code):
         raise pickle.UnpicklingError(f"it holds an array of {code}, which are no numbers")
     return _Dtype(code)
 
 
-def _reconstruct() -> None:
-    """Stand for numpy's; ``find_class`` makes the array, which has to know its file's allowance."""
+def _reconstruct(allowance: _Allowance, _subtype: object, _shape: object, _code: object) -> np.ndarray:
+    array = _Array(0, np.int8)
+    array.allowance = allowance
+    return array
 
 
-def _scalar(dtype: object, data: bytes) -> np.generic:
+def _scalar(_allowance: _Allowance, dtype: object, data: bytes) -> np.generic:
     return np.frombuffer(data, _checked(dtype, data))[0]
 
 
 def _frombuffer(
-    data: bytes, dtype: object, shape: tuple[int, ...], order: str, axis_order: tuple[int, ...] | None = None
+    _allowance: _Allowance,
+    data: bytes,
+    dtype: object,
+    shape: tuple[int, ...],
+    order: str,
+    axis_order: tuple[int, ...] | None = None,
 ) -> np.ndarray:
     array = np.frombuffer(data, _checked(dtype, data))  # no copy: a small file could ask for many
     if order == "K" and axis_order is not None:
@@ -180,7 +180,7 @@ def _encode(allowance: _Allowance, text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
-def _no_bytes() -> bytes:
+def _no_bytes(_allowance: _Allowance) -> bytes:
     return b""
 
 

@@ -62,20 +62,6 @@ def _require_columns(table: pd.DataFrame, required: tuple[str, ...], *, where: s
         raise UsageError(f"{where}: no column {', '.join(missing)}; it has: {', '.join(columns) or 'none'}")
 
 
-def is_on(cell: str, *, where: str) -> bool:
-    """Read a switch as people and spreadsheets write it; an empty cell is on.
-
-    Raises:
-        UsageError: it is neither; names ``where`` it stands.
-    """
-    text = cell.strip().lower()
-    if text in {"", "1", "1.0", "true", "yes"}:
-        return True
-    if text in {"0", "0.0", "false", "no"}:
-        return False
-    raise UsageError(f"{where} = {cell!r}: must be 1 or 0")
-
-
 def write_table(table: pd.DataFrame, path: str | Path, *, index: bool = False) -> None:
     """Write ``table`` as CSV, atomically."""
     with atomic_path(path) as part:

@@ -60,6 +60,11 @@ class PatchCoords:
         """Side of a patch in level-0 pixels."""
         return self.reading.size_level0
 
+    @property
+    def mean_mpp(self) -> float | None:
+        """Micrometres per level-0 pixel, the mean of both axes, or None where unknown."""
+        return None if self.mpp is None else sum(self.mpp) / 2
+
     def __len__(self) -> int:
         return len(self.coords)
 
@@ -116,16 +121,16 @@ def _attributes(patches: PatchCoords) -> dict[str, object]:
         "made_with": json.dumps(patches.made_with),
         "version": VERSION,
     }
-    return attributes if patches.mpp is None else {**attributes, **_resolution_attributes(patches, patches.mpp)}
+    mpp = patches.mean_mpp
+    return attributes if mpp is None else {**attributes, **_resolution_attributes(patches, mpp)}
 
 
-def _resolution_attributes(patches: PatchCoords, mpp_xy: tuple[float, float]) -> dict[str, object]:
-    mpp = sum(mpp_xy) / 2
+def _resolution_attributes(patches: PatchCoords, mpp: float) -> dict[str, object]:
     patch_mpp = mpp * patches.reading.size_level0 / patches.reading.target_size_px
     return {
         "level0_magnification": magnification_of_mpp(mpp),
         "target_magnification": magnification_of_mpp(patch_mpp),
-        "mpp": mpp_xy,
+        "mpp": patches.mpp,
         "mpp_source": patches.mpp_source,
         "patch_mpp": patch_mpp,
     }

@@ -12,7 +12,8 @@ import pandas as pd
 
 from utils.errors import ItemError, UsageError
 from utils.names import distinct_slide_ids
-from utils.tables import is_on, read_text_table, write_table
+from utils.switches import is_on
+from utils.tables import read_text_table, write_table
 from wsi_core.grid import Region
 from wsi_core.params import SlideParams, SlideResolution, parse_params, parse_resolution
 from wsi_core.slide_folder import SlideFolder

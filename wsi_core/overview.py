@@ -70,13 +70,15 @@ def _read_overview(slide: Slide, level: int) -> Overview:
     factor = _reduction(slide, level)
     downsample_x, downsample_y = slide.level_downsamples[level]
     # at level 0 blocks are what they are in the whole; at others OpenSlide may shift them by a part of a pixel
-    in_blocks = level == 0 or factor > 1
-    image = _reduced(slide, level, factor) if in_blocks else slide.read((0, 0), level, slide.level_dimensions[level])
+    if level == 0 or factor > 1:
+        image = _read_in_blocks(slide, level, factor)
+    else:
+        image = slide.read((0, 0), level, slide.level_dimensions[level])
     image.flags.writeable = False
     return Overview(image, (downsample_x * factor, downsample_y * factor))
 
 
-def _reduced(slide: Slide, level: int, factor: int) -> np.ndarray:
+def _read_in_blocks(slide: Slide, level: int, factor: int) -> np.ndarray:
     """Read a level block by block, ``factor`` x ``factor`` pixels averaged into one."""
     width, height = overview_size(slide, level)
     image = np.empty((height, width, 3), np.uint8)

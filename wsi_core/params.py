@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from utils.errors import UsageError
+from utils.switches import switch_of
 from wsi_core.resolution import ACCEPTED_MPP
 
 ContourFn = Literal["four_pt", "center", "basic", "four_pt_hard"]
@@ -24,7 +25,8 @@ def _whole_number(value: Any) -> Any:
 
 def _switch(value: Any) -> Any:
     """Take True, "True", "1", and what pandas makes of a column with gaps, "1.0"."""
-    return {"1.0": True, "0.0": False}.get(str(value).strip(), value)
+    switch = switch_of(str(value))
+    return value if switch is None else switch
 
 
 def _odd(number: int) -> int:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from utils.errors import UsageError
 from utils.names import distinct_slide_ids
-from utils.tables import is_on, read_text_table, write_table
+from utils.switches import is_on
+from utils.tables import read_text_table, write_table
 from wsi_core.params import PARAM_NAMES, RESOLUTION_NAMES, SlideParams, SlideResolution, parse_params, parse_resolution
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,14 @@ REPORT_COLUMNS = (
 
 # No tissue or no patches is an answer, not a failure: a later stage does not miss these slides.
 EMPTY_STATUSES = ("no_tissue", "no_patches")
+
+
+def names_in(path: Path) -> set[str]:
+    """Return the slides that a list names, as they stand there; none where it cannot be read."""
+    try:
+        return set(read_text_table(path, required=("slide_id",), kind="process list")["slide_id"])
+    except UsageError:
+        return set()
 
 
 def _warn_of_misspelt(table: pd.DataFrame, path: Path) -> None:

@@ -92,12 +92,13 @@ def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     return mask
 
 
-def why_no_tissue(
-    overview: Overview, params: SlideParams, found: list[Contour], reference_downsample: float = 1.0
-) -> str:
-    """Say what to change where ``find_tissue`` has found nothing, or none of what it ``found`` is selected."""
-    if found:
-        return f"keep_ids and exclude_ids leave none of the {len(found)} contours; empty one of them"
+def why_none_selected(found: list[Contour]) -> str:
+    """Say what to change where ``select`` leaves none of the contours that were found."""
+    return f"keep_ids and exclude_ids leave none of the {len(found)} contours; empty one of them"
+
+
+def why_no_tissue(overview: Overview, params: SlideParams, reference_downsample: float = 1.0) -> str:
+    """Say what to change where ``find_tissue`` has found nothing."""
     pieces = find_tissue(overview, params.model_copy(update={"a_t": 0}), reference_downsample)
     if not pieces:
         threshold = "Otsu's threshold" if params.use_otsu else f"sthresh {params.sthresh}"

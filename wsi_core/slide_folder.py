@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 SHOWN_NAMES = 5
 # what patching writes beside its process list
-RESULT_FOLDERS = ("masks", "contours", "patches", "stitches")
+RESULT_FOLDERS = MASKS, OUTLINES, PATCHES, STITCHES = "masks", "contours", "patches", "stitches"
 CONTACT_SHEET = "contact_sheet.png"
 DICOM_SERIES = "dicom.SeriesInstanceUID"
 
@@ -59,8 +59,7 @@ class SlideFolder:
             logger.info("passed over in %s, as no slides: %d files (%s)", self.folder, len(others), shown)
         if not slides:
             raise UsageError(f"no slides in {self.folder}" + ("" if self.recursive else "; --recursive looks below it"))
-        names = {path.name for path in _one_of_each_series(slides)}
-        return sorted({tabular(name) for name in names})
+        return sorted({tabular(path.name) for path in _one_of_each_series(slides)})
 
     def find(self, name: str, slide_ext: str = "") -> Path:
         """Return the file of a slide that is named with or without its extension.

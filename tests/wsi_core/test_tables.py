@@ -3,7 +3,7 @@
 import pytest
 
 from utils.errors import UsageError
-from utils.tables import is_on
+from utils.switches import is_on
 from wsi_core.params import PARAM_NAMES, SlideParams, parse_params
 from wsi_core.preset_file import find_preset, read_preset, write_preset
 from wsi_core.process_list import COLUMNS, ProcessList

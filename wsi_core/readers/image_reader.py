@@ -74,8 +74,7 @@ class ImageReader:
         try:
             with without_pixel_limit():
                 self._image.load()
-                transparent = "A" in self._image.getbands() or "transparency" in self._image.info
-                mode = "RGBA" if transparent else "RGB"
+                mode = _final_mode(self._image)
                 return self._image if self._image.mode == mode else self._image.convert(mode)  # convert always copies
         except _FAILURES as error:
             self._failure = ReadError(" ".join(str(error).split()) or type(error).__name__)
@@ -107,9 +106,14 @@ class ImageReader:
 
 def memory_gib(image: Image.Image) -> float:
     """Return what an image takes when it is decoded and made RGB or RGBA, in GiB; nothing is decoded for it."""
-    converted = 0 if image.mode in {"RGB", "RGBA"} else BYTES_PER_PIXEL["RGB"]
+    converted = 0 if image.mode == _final_mode(image) else BYTES_PER_PIXEL["RGB"]
     besides = max(converted, _decoder_bytes_per_pixel(image))
     return image.width * image.height * (BYTES_PER_PIXEL[image.mode] + besides) / GIB
+
+
+def _final_mode(image: Image.Image) -> str:
+    transparent = "A" in image.getbands() or "transparency" in image.info
+    return "RGBA" if transparent else "RGB"
 
 
 def _decoder_bytes_per_pixel(image: Image.Image) -> float:
