@@ -2,6 +2,7 @@
 
 import os
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -202,6 +203,24 @@ def test_with_features_dir_the_probability_is_that_of_the_bag(config, tmp_path):
     assert row["p_0"] == pytest.approx(expected.max(), abs=1e-6)
     coords = read_coords(tmp_path / "out/patches/s1.h5").coords
     np.testing.assert_array_equal(read_scores(tmp_path / f"{RAW}_blockmap.h5").coords, coords)
+
+
+@pytest.mark.parametrize(("target_mpp", "code"), [(1, 0), (2, 1)])
+def test_features_of_trident_s_coordinates_serve_at_their_resolution(config, tmp_path, caplog, target_mpp, code):
+    """They leave the level to the reader, so what counts is the size of a patch on the slide and after resizing."""
+    extracted(config)
+    for kind in ("h5_files/s1.h5", "pt_files/s1.pt"):
+        (tmp_path / "feats" / kind).unlink()
+    ours = tmp_path / "out/patches/s1.h5"
+    with h5py.File(ours.with_name("s1_patches.h5"), "w") as file:
+        dataset = file.create_dataset("coords", data=read_coords(ours).coords)
+        dataset.attrs.update(patch_size=128, patch_size_level0=256, level0_magnification=20, target_magnification=10)
+    ours.unlink()
+    rest = "--csv_path out/process_list_autogen.csv --feat_dir feats --model_name handcrafted --num_workers 0"
+    assert extract_features_fp.main(f"--data_h5_dir out --data_slide_dir slides {rest}".split()) == 0
+    config["patching_arguments"] |= {"patch_size": 128, "target_mpp": target_mpp}
+    assert run(tmp_path, config) == code
+    assert ("was made with patch_size_level0 256, the configuration says 512" in caplog.text) == bool(code)
 
 
 @pytest.mark.parametrize("model_type", ["clam_mb", "mil"])

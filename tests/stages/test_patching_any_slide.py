@@ -380,6 +380,26 @@ def test_a_page_of_masks_alone_leaves_the_list_as_it_is(slide):
     pd.testing.assert_frame_equal(rows(), before)
 
 
+def test_what_needs_coordinates_is_told_without_them(slide, caplog):
+    run("--seg", "--save_patches")
+    assert "no effect without --patch" in caplog.text
+
+
+def test_a_list_with_nothing_to_do_is_told(slide, caplog):
+    run("--patch")
+    assert run("--process_list", "process_list_autogen.csv", "--patch") == 0
+    assert "no slide of the process list has process 1" in caplog.text
+
+
+def test_a_column_that_is_nearly_a_parameter_is_told_once(slide, caplog):
+    Path("out").mkdir()
+    relist(a_tt="1")
+    for _ in range(2):
+        caplog.clear()
+        run("--process_list", "edited.csv", "--seg")
+        assert caplog.text.count("column a_tt has no effect") == 1
+
+
 def test_rows_that_a_shorter_list_leaves_out_are_told(place, caplog):
     for name in ("a", "b"):
         small_slide(place / "slides" / f"{name}.tif")

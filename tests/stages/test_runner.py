@@ -1,3 +1,4 @@
+import time
 from functools import partial
 
 import pytest
@@ -33,6 +34,17 @@ def test_every_result_is_reported_as_it_comes():
     seen = []
     run_each(tasks("a", "torn"), on_result=seen.append)
     assert [result.item_id for result in seen] == ["a", "torn"]
+
+
+def slow_first(name):
+    time.sleep(0.5 if name == "a" else 0)
+    return Result(name, "processed")
+
+
+def test_results_are_in_the_order_of_the_tasks_whichever_was_ready_first():
+    seen = []
+    results = run_each(tasks("a", "b", "c", work=slow_first), num_workers=2, on_result=lambda r: seen.append(r.item_id))
+    assert [result.item_id for result in results] == ["a", "b", "c"] and seen[0] != "a"
 
 
 def test_all_done_is_exit_code_0():

@@ -62,6 +62,24 @@ def test_a_file_of_trident_is_read_and_leaves_the_level_to_the_slide(tmp_path):
     assert (read.reading, read.slide_size) == (PatchReading(None, 0, 256, 512), (5000, 4000))
 
 
+def test_a_file_of_trident_without_patches_is_no_damage(tmp_path):
+    with h5py.File(tmp_path / "a_patches.h5", "w") as file:
+        file.create_dataset("coords", data=np.array([])).attrs.update(patch_size=256, patch_size_level0=512)
+    assert read_coords(tmp_path / "a_patches.h5").coords.shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"made_with": "[1]"}, {"made_with": "null"}, {"made_with": "{"}, {"custom_downsample": 0}, {"mpp": 0.5}]
+)
+def test_odd_attributes_are_damage(tmp_path, odd):
+    write_coords(tmp_path / "a.h5", PATCHES)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        del file["coords"].attrs["target_patch_size"]
+        file["coords"].attrs.update(odd)
+    with pytest.raises(ItemError, match=r"a\.h5 is no complete file of coordinates .*make it again"):
+        read_coords(tmp_path / "a.h5")
+
+
 def test_images_are_stored_beside_their_coordinates(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
     write_coords(tmp_path / "a.h5", PATCHES, iter(images))

@@ -82,6 +82,18 @@ def test_what_the_user_says_comes_first_and_a_difference_is_told(caplog):
     assert not caplog.text
 
 
+def test_oblong_pixels_are_told_where_nobody_says_otherwise(caplog):
+    oblong = {"openslide.mpp-x": "0.2", "openslide.mpp-y": "0.4"}
+    resolution_of(oblong, name="a", in_row=None, in_command=0.3)
+    assert "oblong" not in caplog.text
+    assert resolution_of(oblong, name="a", in_row=None, in_command=None).mpp == pytest.approx(0.3)
+    assert "a has oblong pixels, 0.2 x 0.4 µm (metadata): the mean 0.3 is taken" in caplog.text
+
+
+def test_a_property_of_several_lines_is_shown_in_one():
+    assert shown_properties({"aperio.AppMag": "40\r\nx"}) == "aperio.AppMag=40 x"
+
+
 def test_the_properties_that_matter_are_shown():
     shown = shown_properties({**OBJECTIVE, "openslide.vendor": "aperio", "aperio.User": "secret"})
     assert shown == "openslide.objective-power=40, openslide.vendor=aperio"

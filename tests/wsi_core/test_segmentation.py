@@ -45,6 +45,12 @@ def test_contours_are_in_level_0_pixels():
     assert contours[0].outline.min(axis=0).tolist() == [400, 300]
 
 
+def test_an_id_to_exclude_that_is_none_is_told(caplog):
+    contour = find_tissue(Overview(image_with_tissue((100, 100, 900, 700)), (1, 1)), PARAMS)
+    assert select(contour, SlideParams(exclude_ids=(7,))) == contour
+    assert "exclude_ids names 7, but there are 1 contours" in caplog.text
+
+
 def test_keep_and_exclude_ids_select_by_number_in_ascending_order():
     boxes = [(10, 10, 700, 500), (800, 10, 1590, 500), (10, 600, 700, 1190), (800, 600, 1590, 1190)]
     contours = find_tissue(Overview(image_with_tissue(*boxes), (1, 1)), PARAMS)

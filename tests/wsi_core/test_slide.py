@@ -107,6 +107,7 @@ print((peak_gib() - before_gib) / expected_gib)
         ("a.png", "RGB", {}),
         ("a.png", "RGBA", {}),
         ("a.png", "L", {}),
+        ("a.png", "RGB", {"transparency": (1, 2, 3)}),
         ("a.jpg", "RGB", {"progressive": True, "subsampling": 0}),
         ("a.tif", "RGB", {"compression": "tiff_lzw"}),
         ("a.jp2", "RGB", {}),
@@ -257,6 +258,14 @@ def test_the_other_reader_says_when_it_does_not_know_a_format(tmp_path, image):
     Image.fromarray(image).save(tmp_path / "a.png")
     with Slide(tmp_path / "a.png", reader="tiffslide") as slide:
         assert slide.format == "png"
+
+
+def test_the_other_reader_refuses_colours_that_it_would_take_for_others(tmp_path):
+    pytest.importorskip("tiffslide")
+    cmyk = np.zeros((256, 256, 4), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", cmyk, photometric="separated", tile=(256, 256), compression="zlib")
+    with pytest.raises(ItemError, match=r"CMYK, .*--reader openslide"):
+        Slide(tmp_path / "a.tif", reader="tiffslide")
 
 
 def test_the_outline_of_a_whole_slide_has_its_size():
