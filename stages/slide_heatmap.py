@@ -37,6 +37,7 @@ from wsi_core.percentiles import percentiles_among, to_percentiles
 from wsi_core.resolution import resolution_of
 from wsi_core.segmentation import find_tissue, resolve_level, select, why_no_tissue, why_none_selected
 from wsi_core.slide import Slide
+from wsi_core.tissue_scale import TissueScale
 
 logger = logging.getLogger(__name__)
 
@@ -69,22 +70,20 @@ def draw_slide(
         resolution = resolution_of(slide.properties, name=row.name, in_row=row.resolution.mpp, in_command=patching.mpp)
         request = patching.request.for_row(row.resolution)
         paths = HeatmapPaths(config, slide_id_of(row.name), row.label)
-        reference_downsample = request.reference_downsample(resolution)
-        contours, nothing_left = _find_tissue(slide, params, reference_downsample, mask=paths.raw("_mask.png"))
+        scale = request.tissue_scale(resolution)
+        contours, nothing_left = _find_tissue(slide, params, scale, mask=paths.raw("_mask.png"))
         if not contours:
             return Result(row.name, "no_tissue", nothing_left), {}
         planned = request.on(slide, resolution)
         return _SlideHeatmap(slide, row, contours, region, shown_level, planned, paths, config, model).run()
 
 
-def _find_tissue(
-    slide: Slide, params: SlideParams, reference_downsample: float, mask: Path
-) -> tuple[list[Contour], str]:
+def _find_tissue(slide: Slide, params: SlideParams, scale: TissueScale, mask: Path) -> tuple[list[Contour], str]:
     """Return the tissue that is selected, which is drawn, or, without any, what to say; a wrong id draws all."""
-    seg_level = resolve_level(slide, params.seg_level, HEATMAP_DOWNSAMPLE * reference_downsample, name="seg_level")
+    seg_level = scale.level_on(slide, params.seg_level, HEATMAP_DOWNSAMPLE)
     mask_level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
     overviews = Overviews(slide)
-    contours = found = find_tissue(overviews.at(seg_level), params, reference_downsample)
+    contours = found = find_tissue(scale.overview(overviews, seg_level), params, scale.area_unit_level0)
     try:
         contours = select(found, params)
     finally:
@@ -94,7 +93,7 @@ def _find_tissue(
         return contours, ""
     if found:
         return [], why_none_selected(found)
-    return [], why_no_tissue(overviews.at(seg_level), params, reference_downsample)
+    return [], why_no_tissue(scale.overview(overviews, seg_level), params, scale.area_unit_level0)
 
 
 @dataclass(frozen=True)

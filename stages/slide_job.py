@@ -13,6 +13,7 @@ from wsi_core.patch_request import PatchRequest
 from wsi_core.resolution import Resolution, resolution_of
 from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, resolve_level
 from wsi_core.slide import Slide
+from wsi_core.tissue_scale import TissueScale
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,20 @@ class SlideJob:
         """Return the resolution of the slide, or None where neither the user nor the file states one."""
         return resolution_of(slide.properties, name=self.name, in_row=self.resolution.mpp, in_command=self.config.mpp)
 
-    def params_on(self, slide: Slide, reference_downsample: float) -> SlideParams:
+    def params_on(self, slide: Slide, scale: TissueScale) -> SlideParams:
         """Return the parameters with levels that the slide has in place of -1.
 
         Args:
             slide: the slide.
-            reference_downsample: see ``PatchRequest.reference_downsample``.
+            scale: the scale at which tissue is looked for.
 
         Raises:
             ItemError: it lacks a level (status ``failed_seg``).
         """
-        coarsest = {"seg_level": SEGMENTATION_DOWNSAMPLE * reference_downsample, "vis_level": SEGMENTATION_DOWNSAMPLE}
         with failing_as("failed_seg"):
             levels = {
-                name: resolve_level(slide, getattr(self.params, name), downsample, name=name)
-                for name, downsample in coarsest.items()
+                "seg_level": scale.level_on(slide, self.params.seg_level, SEGMENTATION_DOWNSAMPLE),
+                "vis_level": resolve_level(slide, self.params.vis_level, SEGMENTATION_DOWNSAMPLE, name="vis_level"),
             }
         return self.params.model_copy(update=levels)
 

@@ -40,6 +40,7 @@ from wsi_core.resolution import Resolution
 from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE, select, why_no_tissue, why_none_selected
 from wsi_core.slide import Slide
 from wsi_core.slide_folder import PATCHES
+from wsi_core.tissue_scale import TissueScale
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class SlidePatching:
     @cached_property
     def params(self) -> SlideParams:
         """The parameters, with levels that the slide has."""
-        return self.job.params_on(self.slide, self.reference_downsample)
+        return self.job.params_on(self.slide, self.scale)
 
     @cached_property
     def resolution(self) -> Resolution | None:
@@ -146,9 +147,9 @@ class SlidePatching:
         return self.job.resolution_of(self.slide)
 
     @property
-    def reference_downsample(self) -> float:
-        """See ``PatchRequest.reference_downsample``."""
-        return self.job.request.reference_downsample(self.resolution)
+    def scale(self) -> TissueScale:
+        """The scale at which tissue is looked for."""
+        return self.job.request.tissue_scale(self.resolution)
 
     @cached_property
     def overviews(self) -> Overviews:
@@ -159,7 +160,7 @@ class SlidePatching:
     def tissue(self) -> Tissue:
         """Where tissue is."""
         with failing_as("failed_seg"):
-            return find_tissue_of(self.slide, self.overviews, self.job, self.params, self.reference_downsample)
+            return find_tissue_of(self.slide, self.overviews, self.job, self.params, self.scale)
 
     @cached_property
     def contours(self) -> list[Contour]:
@@ -225,7 +226,8 @@ class SlidePatching:
             return why_none_selected(self.tissue.contours)
         if self.job.config.mask_dir:
             return "the outlines of --mask_dir are empty"
-        return why_no_tissue(self.overviews.at(self.params.seg_level), self.params, self.reference_downsample)
+        overview = self.scale.overview(self.overviews, self.params.seg_level)
+        return why_no_tissue(overview, self.params, self.scale.area_unit_level0)
 
     def why_no_patches(self, dropped: str) -> str:
         """Say what to change where there is tissue and no patch is left; ``dropped`` is what the filters took."""
@@ -262,7 +264,7 @@ class SlidePatching:
             made_with={
                 **made_with(self.job),
                 "seg_level": str(self.params.seg_level),
-                CHOSEN_SEG_LEVEL: str(self.slide.best_level(SEGMENTATION_DOWNSAMPLE * self.reference_downsample)),
+                CHOSEN_SEG_LEVEL: str(self.scale.level_on(self.slide, -1, SEGMENTATION_DOWNSAMPLE)),
                 N_CONTOURS: str(len(self.contours)),
                 DROPPED: dropped,
             },

@@ -12,6 +12,7 @@ from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
 from wsi_core.segmentation import find_tissue
 from wsi_core.slide import Slide
+from wsi_core.tissue_scale import TissueScale
 
 TISSUE, ROI = "tissue", "roi"  # names of what coordinates depend on
 SEGMENTED, WHOLE_SLIDE, OUTLINES = "segmentation", "whole slide", "outlines"
@@ -31,7 +32,7 @@ class Tissue:
 
 
 def find_tissue_of(
-    slide: Slide, overviews: Overviews, job: SlideJob, params: SlideParams, reference_downsample: float
+    slide: Slide, overviews: Overviews, job: SlideJob, params: SlideParams, scale: TissueScale
 ) -> Tissue:
     """Find the tissue of a slide in the way the run asks for.
 
@@ -40,7 +41,7 @@ def find_tissue_of(
         overviews: pictures of it.
         job: what is asked of it.
         params: its parameters, with levels that it has.
-        reference_downsample: see ``find_tissue``.
+        scale: the scale at which it is looked for.
 
     Raises:
         ItemError: the slide or the outlines cannot be read (status ``failed_seg``).
@@ -52,7 +53,7 @@ def find_tissue_of(
     elif config.no_seg:
         contours = [whole_slide(slide.size_level0)]
     else:
-        contours = find_tissue(overviews.at(params.seg_level), params, reference_downsample)
+        contours = find_tissue(scale.overview(overviews, params.seg_level), params, scale.area_unit_level0)
     return Tissue(contours, regions)
 
 

@@ -1,9 +1,11 @@
-"""Pictures of a whole slide: a level as it is, or, where that is too large, made smaller while it is read.
+"""Pictures of a whole slide: a level as it is, or averaged down to larger pixels.
 
-A slide without a coarse level (a flat TIFF, an OME-TIFF as OpenSlide sees it) is read block by block and averaged down
-to about 64 times smaller than level 0, so that memory stays bounded whatever the size of the slide.
+Averaging goes block by block while it is read, so that memory stays bounded whatever the size of the slide. A slide
+without a coarse level (a flat TIFF, an OME-TIFF as OpenSlide sees it) is made about 64 times smaller where no size of
+pixels is asked for.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from wsi_core.pyramid import RESOLUTION_TOLERANCE, snapped
 from wsi_core.slide import Slide
 
 OVERVIEW_DOWNSAMPLE = 64
@@ -36,7 +39,7 @@ class Overviews:
 
     def __init__(self, slide: Slide) -> None:
         self._slide = slide
-        self._last: tuple[int, Overview] | None = None
+        self._last: tuple[tuple[int, float | None], Overview] | None = None
 
     def at(self, level: int) -> Overview:
         """Return the overview of a level.
@@ -45,42 +48,94 @@ class Overviews:
             ItemError: the slide has no such level or is damaged.
         """
         self._slide.check_level(level, name="an overview")
-        if self._last is None or self._last[0] != level:
+        return self._kept(level, None)
+
+    def averaged(self, pixel_level0: float, fine_enough_level0: float) -> Overview:
+        """Return the slide in pixels of one size, averaged from finer ones; larger where it has none that are finer.
+
+        JPEG blurs the colour of a level over up to 16 of its pixels, which gives tissue a rim of saturated glass as
+        wide. Averaged from a fine level there is next to none, so that slides with other levels look the same.
+
+        Args:
+            pixel_level0: side of a pixel, in level-0 pixels.
+            fine_enough_level0: side that the pixels read need not fall below; they are larger where a level of such
+                pixels has more than 100 million: what a rim matters falls with size, and the time to read rises.
+
+        Raises:
+            ItemError: the slide is damaged.
+        """
+        fine, coarse = (
+            self._slide.best_level(side * (1 + RESOLUTION_TOLERANCE)) for side in (fine_enough_level0, pixel_level0)
+        )
+        small = (level for level in range(fine, coarse) if _n_pixels(self._slide, level) <= MAX_LEVEL_PIXELS)
+        return self._kept(next(small, coarse), pixel_level0)
+
+    def _kept(self, level: int, pixel_level0: float | None) -> Overview:
+        wanted = level, pixel_level0
+        if self._last is None or self._last[0] != wanted:
             self._last = None  # gone before the next one is read
-            self._last = level, _read_overview(self._slide, level)
+            self._last = wanted, _read_overview(self._slide, level, pixel_level0)
+            self._last[1].image.flags.writeable = False
         return self._last[1]
 
 
 def overview_size(slide: Slide, level: int) -> tuple[int, int]:
     """Return the width and height that the overview of a level has."""
-    factor = _reduction(slide, level)
-    width, height = slide.level_dimensions[level]
-    return -(-width // factor), -(-height // factor)
+    return _reduced(slide.level_dimensions[level], _reduction(slide, level))
 
 
 def _reduction(slide: Slide, level: int) -> int:
-    """Return by which whole number a level is made smaller."""
-    width, height = slide.level_dimensions[level]
-    if width * height <= MAX_LEVEL_PIXELS:
+    """Return by which whole number a level is made smaller where no size of pixels is asked for."""
+    if _n_pixels(slide, level) <= MAX_LEVEL_PIXELS:
         return 1
     return max(2, round(OVERVIEW_DOWNSAMPLE / slide.level_downsamples[level][0]))
 
 
-def _read_overview(slide: Slide, level: int) -> Overview:
-    factor = _reduction(slide, level)
+def _n_pixels(slide: Slide, level: int) -> int:
+    width, height = slide.level_dimensions[level]
+    return width * height
+
+
+def _reduced(size_px: tuple[int, int], factor: int) -> tuple[int, int]:
+    width, height = size_px
+    return -(-width // factor), -(-height // factor)
+
+
+def _read_overview(slide: Slide, level: int, pixel_level0: float | None) -> Overview:
+    if pixel_level0 is not None:
+        return _read_averaged(slide, level, pixel_level0)
     downsample_x, downsample_y = slide.level_downsamples[level]
+    factor = _reduction(slide, level)
+    return Overview(_read_level(slide, level, factor), (downsample_x * factor, downsample_y * factor))
+
+
+def _read_averaged(slide: Slide, level: int, pixel_level0: float) -> Overview:
+    """Read a level down to pixels of exactly this side; as they are where they are larger, or hardly smaller."""
+    downsample_x, downsample_y = (snapped(d) for d in slide.level_downsamples[level])
+    ratio = pixel_level0 / downsample_x
+    is_whole = math.isclose(ratio, round(ratio), rel_tol=1e-6)
+    factor = round(ratio) if is_whole else max(1, int(ratio / 2))  # the rest, which is no whole number, afterwards
+    image = _read_level(slide, level, factor)
+    scale_x, scale_y = downsample_x * factor / pixel_level0, downsample_y * factor / pixel_level0
+    if (
+        max(scale_x, scale_y) * (1 + RESOLUTION_TOLERANCE) < 1
+        and min(image.shape[1] * scale_x, image.shape[0] * scale_y) >= 1
+    ):
+        image = cv2.resize(image, None, fx=scale_x, fy=scale_y, interpolation=cv2.INTER_AREA)
+        return Overview(image, (pixel_level0, pixel_level0))
+    return Overview(image, (downsample_x * factor, downsample_y * factor))
+
+
+def _read_level(slide: Slide, level: int, factor: int) -> np.ndarray:
     # at level 0 blocks are what they are in the whole; at others OpenSlide may shift them by a part of a pixel
     if level == 0 or factor > 1:
-        image = _read_in_blocks(slide, level, factor)
-    else:
-        image = slide.read((0, 0), level, slide.level_dimensions[level])
-    image.flags.writeable = False
-    return Overview(image, (downsample_x * factor, downsample_y * factor))
+        return _read_in_blocks(slide, level, factor)
+    return slide.read((0, 0), level, slide.level_dimensions[level])
 
 
 def _read_in_blocks(slide: Slide, level: int, factor: int) -> np.ndarray:
     """Read a level block by block, ``factor`` x ``factor`` pixels averaged into one."""
-    width, height = overview_size(slide, level)
+    width, height = _reduced(slide.level_dimensions[level], factor)
     image = np.empty((height, width, 3), np.uint8)
     blocks = list(_blocks(slide.level_dimensions[level], factor))
     for x, y, block_width, block_height in tqdm(blocks, unit="block", leave=False, delay=1, dynamic_ncols=True):

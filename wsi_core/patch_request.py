@@ -9,6 +9,7 @@ from wsi_core.patch_reading import PatchReading
 from wsi_core.pyramid import RESOLUTION_TOLERANCE, level_to_read, snapped
 from wsi_core.resolution import Resolution, shown_properties
 from wsi_core.slide import Background, Slide
+from wsi_core.tissue_scale import TissueScale
 
 logger = logging.getLogger(__name__)
 
@@ -44,15 +45,15 @@ class PatchRequest:
             return replace(self, patch_level=row.patch_level, target_mpp=None)
         return self if row.target_mpp is None else replace(self, target_mpp=row.target_mpp)
 
-    def reference_downsample(self, resolution: Resolution | None) -> float:
-        """Return the level-0 pixels per pixel of the resolution at which tissue is found on slides of any scanner.
+    def tissue_scale(self, resolution: Resolution | None) -> TissueScale:
+        """Return the scale at which tissue is found, the same on slides of any scanner.
 
-        That is ``target_mpp``, but no more than 0.5 µm: patches that are seen less finely are no reason to overlook
-        small tissue. It is 1, as it was scanned, without ``target_mpp`` or where the resolution is not known.
+        Its reference is ``target_mpp``, but no more than 0.5 µm: patches that are seen less finely are no reason to
+        overlook small tissue. Without ``target_mpp``, or where the resolution is not known, it is that of the slide.
         """
         if self.target_mpp is None or resolution is None:
-            return 1.0
-        return min(self.target_mpp, COARSEST_REFERENCE_MPP) / resolution.mpp
+            return TissueScale()
+        return TissueScale(min(self.target_mpp, COARSEST_REFERENCE_MPP) / resolution.mpp)
 
     def on(self, slide: Slide, resolution: Resolution | None) -> "PlannedPatches":
         """Work out what to read on a slide.

@@ -17,7 +17,7 @@ from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
 
-AREA_UNIT_PX = 512  # side of the square in which a_t and a_h count, at level 0 or at the reference resolution
+AREA_UNIT_LEVEL0 = 512 * 512  # what a_t and a_h count, in level-0 pixels
 SEGMENTATION_DOWNSAMPLE = 64  # the coarsest level up to this downsample is segmented where none is given
 
 
@@ -36,14 +36,13 @@ def resolve_level(slide: Slide, level: int, downsample: float, *, name: str) -> 
     return slide.best_level(downsample) if level < 0 else slide.check_level(level, name=name)
 
 
-def find_tissue(overview: Overview, params: SlideParams, reference_downsample: float = 1.0) -> list[Contour]:
+def find_tissue(overview: Overview, params: SlideParams, area_unit_level0: float = AREA_UNIT_LEVEL0) -> list[Contour]:
     """Find tissue in a picture of the whole slide; ``select`` then applies ``keep_ids`` and ``exclude_ids``.
 
     Args:
         overview: the picture.
         params: thresholds, and areas below which tissue and holes are dropped.
-        reference_downsample: level-0 pixels per pixel in which areas are counted: 1, or with ``--target_mpp`` as many
-            as make it the same on all scanners, see ``PatchRequest``.
+        area_unit_level0: what these areas count, in level-0 pixels, see ``TissueScale``.
 
     Returns:
         Contours in level-0 pixels, numbered in the order in which they are found.
@@ -54,7 +53,7 @@ def find_tissue(overview: Overview, params: SlideParams, reference_downsample: f
     if hierarchy is None:
         return []
     parents = hierarchy.reshape(-1, 4)[:, 3]
-    unit_px = int(area_unit_level0(reference_downsample) / (downsample_xy[0] * downsample_xy[1]))
+    unit_px = int(area_unit_level0 / (downsample_xy[0] * downsample_xy[1]))
     areas = np.array([cv2.contourArea(outline) for outline in outlines])
     contours: list[Contour] = []
     for index in np.flatnonzero(parents == -1).tolist():
@@ -75,11 +74,6 @@ def find_tissue(overview: Overview, params: SlideParams, reference_downsample: f
     return contours
 
 
-def area_unit_level0(reference_downsample: float) -> float:
-    """Return what ``a_t`` and ``a_h`` count, in level-0 pixels."""
-    return (AREA_UNIT_PX * reference_downsample) ** 2
-
-
 def saturation_mask(image: np.ndarray, params: SlideParams) -> np.ndarray:
     """Return a uint8 mask (H, W), 255 where the image (H, W, 3) is saturated enough to be tissue."""
     saturation = cv2.extractChannel(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), 1)
@@ -97,13 +91,13 @@ def why_none_selected(found: list[Contour]) -> str:
     return f"keep_ids and exclude_ids leave none of the {len(found)} contours; empty one of them"
 
 
-def why_no_tissue(overview: Overview, params: SlideParams, reference_downsample: float = 1.0) -> str:
+def why_no_tissue(overview: Overview, params: SlideParams, area_unit_level0: float = AREA_UNIT_LEVEL0) -> str:
     """Say what to change where ``find_tissue`` has found nothing."""
-    pieces = find_tissue(overview, params.model_copy(update={"a_t": 0}), reference_downsample)
+    pieces = find_tissue(overview, params.model_copy(update={"a_t": 0}), area_unit_level0)
     if not pieces:
         threshold = "Otsu's threshold" if params.use_otsu else f"sthresh {params.sthresh}"
         return f"nothing is more saturated than {threshold}; faint tissue needs a lower sthresh (preset faint)"
-    largest = max(cv2.contourArea(piece.outline) for piece in pieces) / area_unit_level0(reference_downsample)
+    largest = max(cv2.contourArea(piece.outline) for piece in pieces) / area_unit_level0
     preset = "; preset bwh_biopsy has 1" if largest > 1 else ""
     return f"no tissue is larger than a_t {params.a_t:g}, the largest piece has {largest:.2g}: lower a_t{preset}"
 

@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from PIL import Image
 import create_patches_fp
 import extract_features_fp
 from demo.slides import fabricate_slide, write_pyramid
-from tests.slides import picture, shrink_slide, small_slide, truncate
+from tests.slides import GLASS, PINK, picture, shrink_slide, small_slide, truncate
 from wsi_core.coords_file import read_coords
 
 PRESET = "sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,0.05,0.02,8\n"
@@ -81,21 +82,48 @@ def test_a_magnification_means_10_over_it(slide):
     np.testing.assert_array_equal(coords(out="mag"), coords(out="mpp"))
 
 
-def test_the_same_tissue_from_two_scanners_gives_the_same_patches(place):
-    """0.25 and 0.5 µm per pixel: the same count within 2 %, and features that point the same way."""
-    fabricate_slide(place / "slides" / "fine.tif", seed=1, tumour=True, size_px=(8192, 6144), mpp=0.25)
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_the_same_tissue_from_two_scanners_gives_the_same_patches(place, seed):
+    """0.25 and 0.5 µm per pixel: the same count within 2 %, over the same tissue, and features that point one way."""
+    fabricate_slide(place / "slides" / "fine.tif", seed=seed, tumour=True, size_px=(8192, 6144), mpp=0.25)
     shrink_slide(place / "slides" / "fine.tif", place / "slides" / "coarse.tif", mpp=0.5)
     assert run("--patch", "--target_mpp", "0.5", "--patch_size", "128") == 0
     fine, coarse = coords("fine"), coords("coarse")
     assert abs(len(fine) - len(coarse)) <= 0.02 * len(coarse) and len(coarse) > 100
-    flags = ["--data_h5_dir", "out", "--data_slide_dir", "slides", "--csv_path", "out/process_list_autogen.csv"]
-    assert extract_features_fp.main([*flags, "--feat_dir", "features", "--model_name", "handcrafted"]) == 0
     matched = [(i, j) for i, corner in enumerate(fine / 2) for j in [nearest(coarse, corner)] if j is not None]
     assert len(matched) >= 0.98 * len(coarse)
+    flags = ["--data_h5_dir", "out", "--data_slide_dir", "slides", "--csv_path", "out/process_list_autogen.csv"]
+    assert extract_features_fp.main([*flags, "--feat_dir", "features", "--model_name", "handcrafted"]) == 0
     numbers = {"fine": [i for i, _ in matched], "coarse": [j for _, j in matched]}
     one, other = (features(name)[rows_of] for name, rows_of in numbers.items())
     cosine = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     assert cosine.mean() >= 0.98
+
+
+@pytest.mark.parametrize("patch_size", ["128", "256"])
+def test_levels_and_compression_of_a_scanner_do_not_change_the_count(place, patch_size):
+    """Low thresholds and much compression, which gives tissue a wide saturated rim on coarse levels."""
+    image = fragmented_tissue(seed=5, size_px=(8192, 6144))
+    half = cv2.resize(image, None, fx=1 / 2, fy=1 / 2, interpolation=cv2.INTER_AREA)
+    write_pyramid(place / "slides" / "fine.tif", image, mpp=0.25, sizes_px=downsampled((8192, 6144), 1, 4, 16, 64))
+    write_pyramid(place / "slides" / "coarse.tif", half, mpp=0.5, sizes_px=downsampled((4096, 3072), 1, 4))
+    (place / "low.csv").write_text("sthresh,mthresh,close,a_t,a_h\n8,7,4,0.5,0.2\n")
+    run("--patch", "--preset", "low.csv", "--target_mpp", "0.5", "--patch_size", patch_size)
+    assert abs(len(coords("fine")) - len(coords("coarse"))) <= 0.02 * len(coords("coarse"))
+
+
+def downsampled(size_px, *downsamples):
+    return tuple((size_px[0] // downsample, size_px[1] // downsample) for downsample in downsamples)
+
+
+def fragmented_tissue(seed, size_px):
+    """Paint smooth pieces of many sizes; uint8 RGB (H, W, 3)."""
+    random = np.random.default_rng(seed)
+    width, height = size_px[0] // 8, size_px[1] // 8
+    field = cv2.GaussianBlur(random.standard_normal((height, width)), (0, 0), width / 25)
+    field[:, [0, -1]] = field[[0, -1]] = field.min()  # glass all around
+    is_tissue = cv2.resize(field, size_px, interpolation=cv2.INTER_LINEAR) > field.std() / 4
+    return np.where(is_tissue[..., None], np.uint8(PINK), np.uint8(GLASS))
 
 
 def test_scanners_keep_the_same_pieces_of_tissue(place):
@@ -116,10 +144,22 @@ def test_coarse_patches_are_no_reason_to_lose_small_tissue(slide):
     assert list(rows("coarse")["n_contours"]) == list(rows()["n_contours"]) == ["1"]
 
 
-def test_a_target_that_is_the_slide_s_own_resolution_changes_nothing(slide):
-    run("--patch")
-    run("--patch", "--target_mpp", "0.5", out="target")
+def test_a_level_that_is_asked_for_is_segmented_as_it_is(slide):
+    (slide.parent.parent / "level.csv").write_text(PRESET.replace("sthresh", "seg_level,sthresh").replace("15", "1,15"))
+    run("--patch", "--preset", "level.csv")
+    run("--patch", "--preset", "level.csv", "--target_mpp", "0.5", out="target")
     np.testing.assert_array_equal(coords(out="target"), coords())
+    assert rows("target").loc["a.tif", "seg_level"] == "1"
+
+
+def test_the_list_of_a_run_at_a_target_makes_the_same_patches_again(slide):
+    run("--patch", "--target_mpp", "0.5")
+    assert rows().loc["a.tif", "seg_level"] == "-1"
+    again = ["--process_list", "process_list_autogen.csv", "--patch", "--target_mpp", "0.5"]
+    first = coords()
+    assert run(*again) == 0 and rows().loc["a.tif", "reason"] == ""  # kept, and nothing seems to have changed
+    run(*again, "--no_auto_skip")
+    np.testing.assert_array_equal(coords(), first)
 
 
 def nearest(corners, corner):

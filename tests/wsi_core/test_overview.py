@@ -2,6 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import tifffile
 
 from demo.slides import write_pyramid
 from tests.slides import small_slide
@@ -62,14 +63,64 @@ def test_the_last_overview_is_kept(flat_slide):
             overviews.at(0).image[0, 0] = 0
 
 
+@pytest.mark.parametrize("pixel", [16, 17, 30, 30.418])
+def test_a_slide_is_averaged_to_pixels_of_exactly_one_size(flat_slide, pixel):
+    with Slide(flat_slide) as slide:
+        taken = Overviews(slide).averaged(pixel, 1)
+        whole = slide.read((0, 0), 0, slide.size_level0)
+    assert taken.downsample_xy == (pixel, pixel)
+    width, height = (side / pixel for side in (3001, 2003))
+    assert abs(taken.image.shape[1] - width) <= 1 and abs(taken.image.shape[0] - height) <= 1
+    column, row = int(1536 / pixel), int(500 / pixel)  # the edge of tissue runs through it
+    (x0, x1), (y0, y1) = ((round(n * pixel), round((n + 1) * pixel)) for n in (column, row))
+    np.testing.assert_allclose(taken.image[row, column], whole[y0:y1, x0:x1].mean(axis=(0, 1)), atol=5)
+
+
+def test_a_level_is_averaged_that_is_fine_enough_and_not_too_large(tmp_path, monkeypatch):
+    """Each level has a grey of its own, so that the picture shows which one was read."""
+    levels = ((4096, 3072), (1024, 768), (512, 384), (128, 96))
+    write_grey_levels(tmp_path / "a.tif", levels)
+
+    def read(slide, pixel, fine_enough):
+        return int(Overviews(slide).averaged(pixel, fine_enough).image[0, 0, 0]) // 50
+
+    with Slide(tmp_path / "a.tif") as slide:
+        assert [read(slide, 16, 1), read(slide, 16, 4), read(slide, 16, 7.99), read(slide, 64, 16)] == [0, 1, 2, 2]
+        monkeypatch.setattr(overview, "MAX_LEVEL_PIXELS", 1e6)
+        assert [read(slide, 16, 1), read(slide, 3, 1)] == [1, 0]  # one that is coarser than asked for does not serve
+
+
+def test_pixels_are_not_made_finer(flat_slide):
+    with Slide(flat_slide) as slide:
+        taken = Overviews(slide).averaged(0.5, 0.1)
+        np.testing.assert_array_equal(taken.image, Overviews(slide).at(0).image)
+    assert taken.downsample_xy == (1, 1)
+
+
+def test_a_slide_smaller_than_a_pixel_is_taken_as_it_is(tmp_path):
+    small_slide(tmp_path / "a.tif", size_px=(20, 12), tissue=[], sizes_px=((20, 12),))
+    with Slide(tmp_path / "a.tif") as slide:
+        assert min(Overviews(slide).averaged(30.5, 1).image.shape[:2]) >= 1
+        assert min(Overviews(slide).averaged(30, 1).image.shape[:2]) >= 1
+
+
+def write_grey_levels(path, sizes_px):
+    """Write a pyramid whose levels are grey 25, 75, 125 and so on."""
+    with tifffile.TiffWriter(path) as writer:
+        for level, (width, height) in enumerate(sizes_px):
+            grey = np.full((height, width, 3), 50 * level + 25, np.uint8)
+            writer.write(grey, photometric="rgb", tile=(256, 256), subfiletype=min(level, 1), metadata=None)
+
+
 def test_memory_stays_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(overview, "MAX_LEVEL_PIXELS", 1e6)
     monkeypatch.setattr(overview, "BLOCK_PX", 512)
     size = (8192, 4096)
     write_pyramid(tmp_path / "a.tif", np.full((size[1], size[0], 3), 240, np.uint8), sizes_px=(size,))
     with Slide(tmp_path / "a.tif") as slide:
-        tracemalloc.start()
-        Overviews(slide).at(0)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < 12 * 512 * 512  # a few copies of one block, of 100 MB in all
+        for see in (lambda: Overviews(slide).at(0), lambda: Overviews(slide).averaged(30.5, 1)):
+            tracemalloc.start()
+            see()
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 12 * 512 * 512  # a few copies of one block, of 100 MB in all

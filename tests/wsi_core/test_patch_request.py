@@ -9,6 +9,7 @@ from wsi_core.patch_reading import PatchReading, read_patch
 from wsi_core.patch_request import PatchRequest
 from wsi_core.resolution import Resolution, stated_resolution
 from wsi_core.slide import Slide
+from wsi_core.tissue_scale import TissueScale
 
 SIZES = ((4000, 3200), (2000, 1600), (1001, 801))  # downsamples 1, 2 and 3.995
 
@@ -66,12 +67,12 @@ def test_pixels_of_a_level_need_no_resolution(slide):
 
 @pytest.mark.parametrize(
     ("mpp", "target_mpp", "downsample"),
-    [(0.25, 0.5, 2), (0.5, 0.5, 1), (0.25, 0.25, 1), (0.25, 2, 2), (0.5, 2, 1), (0.5, 0.25, 0.5), (0.5, None, 1)],
+    [(0.25, 0.5, 2), (0.5, 0.5, 1), (0.25, 0.25, 1), (0.25, 2, 2), (0.5, 2, 1), (0.5, 0.25, 0.5), (0.5, None, None)],
 )
 def test_tissue_is_found_at_the_same_resolution_on_all_scanners(mpp, target_mpp, downsample):
     request = PatchRequest(target_mpp=target_mpp)
-    assert request.reference_downsample(Resolution((mpp, mpp), "metadata")) == downsample
-    assert request.reference_downsample(None) == 1
+    assert request.tissue_scale(Resolution((mpp, mpp), "metadata")) == TissueScale(downsample)
+    assert request.tissue_scale(None) == TissueScale()
 
 
 def test_a_level_squeezed_along_one_axis_is_not_read(tmp_path):
