@@ -17,8 +17,11 @@ from wsi_core.pyramid import RESOLUTION_TOLERANCE, snapped
 from wsi_core.slide import Slide
 
 OVERVIEW_DOWNSAMPLE = 64
-MAX_LEVEL_PIXELS = 1e8  # a level up to this size is taken as it is; the original gives up beyond
+MAX_LEVEL_PIXELS = 1e8  # a level up to this size is kept in memory as it is; the original gives up beyond
 BLOCK_PX = 4096  # side of what is read at once: 64 MiB as RGBA, a whole number of tiles of most slides
+SECOND_STEP = (
+    3  # where pixels are no whole number of a level's, they are this many of a first step's, or fewer on large slides
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Overviews:
         self._slide.check_level(level, name="an overview")
         return self._kept(level, None)
 
-    def averaged(self, pixel_level0: float, fine_enough_level0: float) -> Overview:
+    def averaged(self, pixel_level0: float, *, finest_level0: float, coarsest_level0: float) -> Overview:
         """Return the slide in pixels of one size, averaged from finer ones; larger where it has none that are finer.
 
         JPEG blurs the colour of a level over up to 16 of its pixels, which gives tissue a rim of saturated glass as
@@ -58,14 +61,14 @@ class Overviews:
 
         Args:
             pixel_level0: side of a pixel, in level-0 pixels.
-            fine_enough_level0: side that the pixels read need not fall below; they are larger where a level of such
-                pixels has more than 100 million: what a rim matters falls with size, and the time to read rises.
+            finest_level0: side that the pixels read need not fall below.
+            coarsest_level0: side up to which they may grow where a finer level has more than 100 million.
 
         Raises:
             ItemError: the slide is damaged.
         """
         fine, coarse = (
-            self._slide.best_level(side * (1 + RESOLUTION_TOLERANCE)) for side in (fine_enough_level0, pixel_level0)
+            self._slide.best_level(side * (1 + RESOLUTION_TOLERANCE)) for side in (finest_level0, coarsest_level0)
         )
         small = (level for level in range(fine, coarse) if _n_pixels(self._slide, level) <= MAX_LEVEL_PIXELS)
         return self._kept(next(small, coarse), pixel_level0)
@@ -106,7 +109,12 @@ def _read_overview(slide: Slide, level: int, pixel_level0: float | None) -> Over
         return _read_averaged(slide, level, pixel_level0)
     downsample_x, downsample_y = slide.level_downsamples[level]
     factor = _reduction(slide, level)
-    return Overview(_read_level(slide, level, factor), (downsample_x * factor, downsample_y * factor))
+    # at level 0 blocks are what they are in the whole; at others OpenSlide may shift them by a part of a pixel
+    if level == 0 or factor > 1:
+        image = _read_in_blocks(slide, level, factor)
+    else:
+        image = slide.read((0, 0), level, slide.level_dimensions[level])
+    return Overview(image, (downsample_x * factor, downsample_y * factor))
 
 
 def _read_averaged(slide: Slide, level: int, pixel_level0: float) -> Overview:
@@ -114,23 +122,15 @@ def _read_averaged(slide: Slide, level: int, pixel_level0: float) -> Overview:
     downsample_x, downsample_y = (snapped(d) for d in slide.level_downsamples[level])
     ratio = pixel_level0 / downsample_x
     is_whole = math.isclose(ratio, round(ratio), rel_tol=1e-6)
-    factor = round(ratio) if is_whole else max(1, int(ratio / 2))  # the rest, which is no whole number, afterwards
-    image = _read_level(slide, level, factor)
+    small_enough = math.ceil(math.sqrt(_n_pixels(slide, level) / MAX_LEVEL_PIXELS))
+    factor = round(ratio) if is_whole else max(1, min(int(ratio), max(int(ratio / SECOND_STEP), small_enough)))
+    image = _read_in_blocks(slide, level, factor)
     scale_x, scale_y = downsample_x * factor / pixel_level0, downsample_y * factor / pixel_level0
-    if (
-        max(scale_x, scale_y) * (1 + RESOLUTION_TOLERANCE) < 1
-        and min(image.shape[1] * scale_x, image.shape[0] * scale_y) >= 1
-    ):
+    is_fine = max(scale_x, scale_y) * (1 + RESOLUTION_TOLERANCE) < 1
+    if is_fine and min(image.shape[1] * scale_x, image.shape[0] * scale_y) >= 1:
         image = cv2.resize(image, None, fx=scale_x, fy=scale_y, interpolation=cv2.INTER_AREA)
         return Overview(image, (pixel_level0, pixel_level0))
     return Overview(image, (downsample_x * factor, downsample_y * factor))
-
-
-def _read_level(slide: Slide, level: int, factor: int) -> np.ndarray:
-    # at level 0 blocks are what they are in the whole; at others OpenSlide may shift them by a part of a pixel
-    if level == 0 or factor > 1:
-        return _read_in_blocks(slide, level, factor)
-    return slide.read((0, 0), level, slide.level_dimensions[level])
 
 
 def _read_in_blocks(slide: Slide, level: int, factor: int) -> np.ndarray:

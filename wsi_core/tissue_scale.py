@@ -6,7 +6,11 @@ from wsi_core.overview import Overview, Overviews
 from wsi_core.segmentation import AREA_UNIT_LEVEL0, resolve_level
 from wsi_core.slide import Slide
 
+# Side of a segmented pixel in reference pixels: 7.5 µm at 0.5 µm, about what level 2 of a 20x slide has. It shares no
+# factor with usual sizes of patches, so that the points tested seldom lie on an outline, where rounding would decide.
 PIXEL_REFERENCE_PX = 15
+# Of what these are averaged: nothing finer than the reference, and nothing coarser than keeps the rim of tissue narrow.
+FINEST_REFERENCE_PX, COARSEST_REFERENCE_PX = 1, 4
 
 
 @dataclass(frozen=True)
@@ -44,4 +48,8 @@ class TissueScale:
         """Return the picture in which tissue is looked for; ``level`` is of ``level_on``."""
         if level >= 0 or self.reference_downsample is None:
             return overviews.at(level)
-        return overviews.averaged(PIXEL_REFERENCE_PX * self.reference_downsample, self.reference_downsample)
+        return overviews.averaged(
+            PIXEL_REFERENCE_PX * self.reference_downsample,
+            finest_level0=FINEST_REFERENCE_PX * self.reference_downsample,
+            coarsest_level0=COARSEST_REFERENCE_PX * self.reference_downsample,
+        )
