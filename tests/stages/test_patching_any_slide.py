@@ -155,10 +155,14 @@ def test_a_level_that_is_asked_for_is_segmented_as_it_is(slide):
 def test_the_list_of_a_run_at_a_target_makes_the_same_patches_again(slide):
     run("--patch", "--target_mpp", "0.5")
     assert rows().loc["a.tif", "seg_level"] == "-1"
-    again = ["--process_list", "process_list_autogen.csv", "--patch", "--target_mpp", "0.5"]
     first = coords()
-    assert run(*again) == 0 and rows().loc["a.tif", "reason"] == ""  # kept, and nothing seems to have changed
+    rows().assign(process="1").to_csv("out/edited.csv")
+    again = ["--process_list", "edited.csv", "--patch", "--target_mpp", "0.5"]
+    assert run(*again) == 0
+    kept = rows().loc["a.tif"]
+    assert (kept["status"], kept["reason"]) == ("already_exist", "")  # nothing seems to have changed since
     run(*again, "--no_auto_skip")
+    assert rows().loc["a.tif", "status"] == "processed"
     np.testing.assert_array_equal(coords(), first)
 
 
