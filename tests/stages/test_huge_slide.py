@@ -34,12 +34,14 @@ def tiles() -> Iterator[np.ndarray]:
 
 
 @pytest.mark.soak
-def test_a_huge_slide_of_one_level_takes_less_than_a_gib(tmp_path):
+@pytest.mark.parametrize("flags", [[], ["--mpp", "0.263", "--target_mpp", "0.5", "--patch_size", "135"]])
+def test_a_huge_slide_of_one_level_takes_less_than_a_gib(tmp_path, flags):
+    """Patches of 135 px at 0.5 µm have the size of a tile as well."""
     (tmp_path / "slides").mkdir()
     shape = {"shape": (SIDE_PX, SIDE_PX, 3), "dtype": np.uint8, "tile": (TILE_PX, TILE_PX)}
     tifffile.imwrite(tmp_path / "slides" / "flat.tif", tiles(), photometric="rgb", compression="jpeg", **shape)
     program = [sys.executable, str(PROJECT_ROOT / "create_patches_fp.py"), "--source", str(tmp_path / "slides")]
-    command = [*program, "--save_dir", str(tmp_path / "out"), "--seg", "--patch", "--stitch"]
+    command = [*program, "--save_dir", str(tmp_path / "out"), "--seg", "--patch", "--stitch", *flags]
     done = subprocess.run([sys.executable, "-c", MEASURE, *command], check=True, capture_output=True, text=True)
     assert int(done.stdout) * 1024 < 1 << 30
     row = pd.read_csv(tmp_path / "out" / "process_list_autogen.csv").iloc[0]
