@@ -67,7 +67,7 @@ class SlideJob:
         return resolution_of(slide.properties, name=self.name, in_row=self.resolution.mpp, in_command=self.config.mpp)
 
     def params_on(self, slide: Slide, scale: TissueScale) -> SlideParams:
-        """Return the parameters with levels that the slide has in place of -1.
+        """Return the parameters with levels that the slide has in place of -1, where no scale decides.
 
         Args:
             slide: the slide.

@@ -19,9 +19,9 @@ from wsi_core.slide import Slide
 OVERVIEW_DOWNSAMPLE = 64
 MAX_LEVEL_PIXELS = 1e8  # a level up to this size is kept in memory as it is; the original gives up beyond
 BLOCK_PX = 4096  # side of what is read at once: 64 MiB as RGBA, a whole number of tiles of most slides
-SECOND_STEP = (
-    3  # where pixels are no whole number of a level's, they are this many of a first step's, or fewer on large slides
-)
+# Pixels whose side is no whole number of a level's pixels are averaged in two steps. The second one, which is exact, is
+# to leave a picture at least this many times smaller; on large slides it is less, so that the first fits into memory.
+SECOND_STEP = 3
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,14 @@ class Overview:
 
 
 class Overviews:
-    """The overviews of one slide; the last one is kept, as segmentation, mask and stitch mostly look at the same."""
+    """The overviews of one slide, kept as segmentation, mask and stitch mostly look at the same.
+
+    Of the levels, which may be large, that is the last one; averaged pictures are small and costly to read.
+    """
 
     def __init__(self, slide: Slide) -> None:
         self._slide = slide
-        self._last: tuple[tuple[int, float | None], Overview] | None = None
+        self._pictures: dict[tuple[int, float | None], Overview] = {}  # by level and side of their pixels
 
     def at(self, level: int) -> Overview:
         """Return the overview of a level.
@@ -75,11 +78,12 @@ class Overviews:
 
     def _kept(self, level: int, pixel_level0: float | None) -> Overview:
         wanted = level, pixel_level0
-        if self._last is None or self._last[0] != wanted:
-            self._last = None  # gone before the next one is read
-            self._last = wanted, _read_overview(self._slide, level, pixel_level0)
-            self._last[1].image.flags.writeable = False
-        return self._last[1]
+        if wanted not in self._pictures:
+            # the level is gone before the next one is read
+            self._pictures = {key: picture for key, picture in self._pictures.items() if key[1] is not None}
+            self._pictures[wanted] = _read_overview(self._slide, level, pixel_level0)
+            self._pictures[wanted].image.flags.writeable = False
+        return self._pictures[wanted]
 
 
 def overview_size(slide: Slide, level: int) -> tuple[int, int]:

@@ -9,8 +9,8 @@ from wsi_core.slide import Slide
 # Side of a segmented pixel in reference pixels: 7.5 µm at 0.5 µm, about what level 2 of a 20x slide has. It shares no
 # factor with usual sizes of patches, so that the points tested seldom lie on an outline, where rounding would decide.
 PIXEL_REFERENCE_PX = 15
-# Of what these are averaged: nothing finer than the reference, and nothing coarser than keeps the rim of tissue narrow.
-FINEST_REFERENCE_PX, COARSEST_REFERENCE_PX = 1, 4
+# Sides of the pixels read for it, likewise: none finer than the reference, none so coarse that tissue gets a wide rim.
+FINEST_READ_PX, COARSEST_READ_PX = 1, 4
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,6 @@ class TissueScale:
             return overviews.at(level)
         return overviews.averaged(
             PIXEL_REFERENCE_PX * self.reference_downsample,
-            finest_level0=FINEST_REFERENCE_PX * self.reference_downsample,
-            coarsest_level0=COARSEST_REFERENCE_PX * self.reference_downsample,
+            finest_level0=FINEST_READ_PX * self.reference_downsample,
+            coarsest_level0=COARSEST_READ_PX * self.reference_downsample,
         )
