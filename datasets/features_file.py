@@ -164,7 +164,7 @@ def is_complete(feat_dir: Path, slide_id: str, patches: PatchCoords, dim: int) -
         return False
     if shapes != {(len(patches), dim)} or not np.array_equal(stored[0], patches.coords):
         return False
-    return all(stored[1].get(name, value) == value for name, value in patches.reading.as_text().items())
+    return not patches.reading.contradicted_by(stored[1])
 
 
 def _coords_and_texts(path: Path) -> tuple[np.ndarray, dict[str, str]]:

@@ -3,6 +3,7 @@
 What this program kept is used again only when it was made from the same slide, patches and encoder.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from datasets.encoder_facts import differing_facts, encoder_difference
 from datasets.features_file import (
     Features,
     h5_path,
@@ -21,8 +23,10 @@ from datasets.features_file import (
 )
 from datasets.patches import SlidePatches
 from models.checkpoint import load_model
+from models.checkpoint_facts import features_trained_on
 from models.encoders.build import build_encoder
 from models.encoders.encoder import Encoder
+from models.encoders.registry import find_encoder
 from models.inference import BagPrediction, attention_of_class, bag_prediction
 from stages.encoding import SlideEncoder
 from stages.heatmap_config import HeatmapConfig
@@ -54,7 +58,8 @@ class AttentionModel:
         device: where to compute.
 
     Raises:
-        UsageError: the checkpoint is missing or does not fit the configuration.
+        UsageError: the checkpoint is missing or does not fit the configuration, such as an encoder that it was not
+            trained on.
     """
 
     def __init__(self, config: HeatmapConfig, device: torch.device) -> None:
@@ -70,13 +75,16 @@ class AttentionModel:
             drop_out=settings.drop_out,
             device=device,
         )
+        self._trained_on = features_trained_on(Path(settings.ckpt_path))
+        self._named = {"encoder": find_encoder(config.encoder_arguments.model_name).name}
+        self._refuse_other_encoder(self._named)  # before its weights are sought
 
     @cached_property
     def encoder(self) -> Encoder:
         """The patch encoder.
 
         Raises:
-            UsageError: its weights cannot be had, or its features have another length than the model was trained on.
+            UsageError: its weights cannot be had, or the model was trained on features of another encoder or length.
         """
         settings = self._config.encoder_arguments
         encoder = build_encoder(
@@ -85,12 +93,21 @@ class AttentionModel:
             target_patch_size=settings.target_img_size,
             device=self._device,
         )
+        self._refuse_other_encoder(encoder.facts)
         if encoder.dim != self._model.embed_dim:
             raise UsageError(
                 f"encoder {encoder.name} makes {encoder.dim} numbers, but {self._config.model_arguments.ckpt_path} "
                 f"was trained on {self._model.embed_dim}; set encoder_arguments.model_name to the encoder of training"
             )
         return encoder
+
+    def _refuse_other_encoder(self, configured: Mapping[str, str]) -> None:
+        difference = encoder_difference(self._trained_on, configured)
+        if difference:
+            raise UsageError(
+                f"{self._config.model_arguments.ckpt_path} was trained on other features than encoder_arguments make: "
+                f"{difference}; configure the first"
+            )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -118,27 +135,39 @@ class AttentionModel:
             grid: the patches of the configuration: say how large patches are where the file does not.
 
         Raises:
-            ItemError: there are none, or they were made by another encoder or from patches of another size than those
-                of the fine map, or have another length than the model's.
+            ItemError: there are none, or they were made by another encoder than those of training and of the fine map,
+                or from patches of another size, or have another length than the model's.
         """
         path = h5_path(feat_dir, slide_id)
         stored = read_features_h5(path)
-        is_open = stored.made_from.get("patch_level") == ""  # coordinates of TRIDENT leave level and size to the reader
-        for name, value in self._asked_for(grid).items():
-            if is_open and name in ("patch_level", "patch_size"):
-                continue
-            made = stored.made_from.get(name, value)  # files of the original do not say
-            if made != value:
-                raise ItemError(f"{path} was made with {name} {made}, the configuration says {value}")
+        self._refuse_unlike(path, stored.made_from, grid)
+        difference = encoder_difference(self._trained_on, stored.made_from)
+        if difference:
+            raise ItemError(
+                f"{self._config.model_arguments.ckpt_path} was trained on other features than those in {path}: "
+                f"{difference}"
+            )
         if stored.features.shape[1] != self._model.embed_dim:
             raise ItemError(f"{path} has {stored.features.shape[1]} numbers, the model takes {self._model.embed_dim}")
         return Bag(_patches_of(stored, grid), stored.features)
 
-    def _asked_for(self, grid: PatchCoords) -> dict[str, str]:
-        """Return what features must have been made with to be ranked beside those of the fine map."""
-        if not self._config.heatmap_arguments.calc_heatmap:  # the encoder's weights may be elsewhere then
-            return {"encoder": self._config.encoder_arguments.model_name, **grid.reading.as_text()}
-        return self.encoder.facts | grid.reading.as_text()
+    def _refuse_unlike(self, path: Path, made_from: Mapping[str, str], grid: PatchCoords) -> None:
+        """Refuse features that cannot be ranked beside those of the fine map; older files say less."""
+        asked = self._configured_encoder | grid.reading.as_text()
+        read = made_from
+        if read.get("patch_level") == "":  # coordinates of TRIDENT leave level and size to the reader
+            read = {name: value for name, value in read.items() if name not in ("patch_level", "patch_size")}
+        unlike = [*differing_facts(asked, made_from), *grid.reading.contradicted_by(read)]
+        if unlike:
+            name = unlike[0]
+            raise ItemError(f"{path} was made with {name} {made_from[name]}, the configuration says {asked[name]}")
+
+    @property
+    def _configured_encoder(self) -> dict[str, str]:
+        """The facts of the encoder; its name alone where no heatmap is computed: its weights may be elsewhere then."""
+        if not self._config.heatmap_arguments.calc_heatmap:
+            return self._named
+        return self.encoder.facts
 
     def predict(self, features: np.ndarray) -> BagPrediction:
         """Run the model on a bag (N, D)."""

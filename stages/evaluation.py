@@ -9,10 +9,14 @@ from torch import nn
 from tqdm import tqdm
 
 from datasets.bags import check_bags
+from datasets.cohort_provenance import cohort_provenance
 from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_task
+from datasets.encoder_facts import encoder_difference
+from datasets.features_file import h5_path
 from datasets.split_file import find_split_folder
 from datasets.tasks import find_task
 from models.checkpoint import load_model
+from models.checkpoint_facts import features_trained_on
 from stages.epoch import Objective, PassFigures, run_pass
 from stages.loaders import ordered_loader
 from stages.run_files import (
@@ -94,7 +98,7 @@ def evaluate(config: EvaluationConfig) -> int:
     sets = _slides_to_evaluate(dataset, config, run)
     device = pick_device()
     models = {fold: _load(checkpoint_path(run, fold), task.n_classes, config, device) for fold in config.folds}
-    _check_features(task.features_dir(config.data_root_dir), sets, models)
+    _check_features(task.features_dir(config.data_root_dir), sets, models, run)
     folder = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(folder / f"eval_experiment_{code}.txt", vars(config))
     rows = []
@@ -135,15 +139,29 @@ def _load(path: Path, n_classes: int, config: EvaluationConfig, device: torch.de
     )
 
 
-def _check_features(features_dir: Path, sets: dict[int, Generic_Split], models: dict[int, nn.Module]) -> None:
-    """Refuse slides without features, and features of another length than the models were trained on."""
+def _check_features(
+    features_dir: Path, sets: dict[int, Generic_Split], models: dict[int, nn.Module], run: Path
+) -> None:
+    """Refuse slides without features, and features of another encoder or length than the models were trained on."""
     slide_ids = list(dict.fromkeys(slide_id for slides in sets.values() for slide_id in slides.slide_ids))
+    made_from = cohort_provenance(h5_path(features_dir, slide_id) for slide_id in slide_ids)
+    for fold in models:
+        _refuse_other_encoder(checkpoint_path(run, fold), features_dir, made_from)
     found = check_bags(features_dir, slide_ids)
     for fold, model in models.items():
         if model.embed_dim != found:
             raise UsageError(
                 f"fold {fold} was trained on features of length {model.embed_dim}, {features_dir} has {found}"
             )
+
+
+def _refuse_other_encoder(checkpoint: Path, features_dir: Path, made_from: dict[str, str]) -> None:
+    difference = encoder_difference(features_trained_on(checkpoint), made_from)
+    if difference:
+        raise UsageError(
+            f"{checkpoint} was trained on other features than those in {features_dir}: {difference}; "
+            "point --data_root_dir to features of the first"
+        )
 
 
 def _figures(model: nn.Module, slides: Generic_Split, n_classes: int, device: torch.device) -> PassFigures:

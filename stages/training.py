@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets.bags import check_bags
+from datasets.cohort_provenance import cohort_provenance
 from datasets.dataset_generic import Generic_MIL_Dataset, open_task
+from datasets.features_file import h5_path
 from datasets.split_file import SplitIds, find_split_folder, split_folder_name, split_path, write_split
 from datasets.tasks import Task, find_task
 from models.builder import ModelSettings
+from models.checkpoint_facts import remove_checkpoint_facts, write_checkpoint_facts
 from stages.fold import FoldResult, Sides, TrainingSettings, check_settings, train_fold
 from stages.run_files import (
     checkpoint_path,
@@ -82,11 +85,15 @@ def train(config: TrainingConfig) -> int:
     split_folder = _split_folder(config, task)
     splits = open_splits(dataset, split_folder, config.folds)
     _refuse_empty_training(splits, split_folder)
-    embed_dim = check_bags(task.features_dir(config.data_root_dir), slides_of(splits), config.embed_dim)
+    features_dir, slides = task.features_dir(config.data_root_dir), slides_of(splits)
+    made_from = cohort_provenance(h5_path(features_dir, slide) for slide in slides)
+    embed_dim = check_bags(features_dir, slides, config.embed_dim)
     settings = replace(config.training, model=_model_settings(config, task, embed_dim))
     folder = require_writable(run_folder(config.results_dir, config.exp_code, settings.seed), flag="--results_dir")
-    write_settings(folder / f"experiment_{config.exp_code}.txt", {**vars(config), "training": settings})
-    _run_folds(splits, settings, folder, config)
+    write_settings(
+        folder / f"experiment_{config.exp_code}.txt", {**vars(config), "training": settings, "features": made_from}
+    )
+    _run_folds(splits, settings, made_from, folder, config)
     return EXIT_DONE
 
 
@@ -126,13 +133,22 @@ def slides_of(splits: dict[int, Sides]) -> list[str]:
     return list(dict.fromkeys(slide for sides in splits.values() for side in sides for slide in side.slide_ids))
 
 
-def _run_folds(splits: dict[int, Sides], settings: TrainingSettings, folder: Path, config: TrainingConfig) -> None:
+def _run_folds(
+    splits: dict[int, Sides],
+    settings: TrainingSettings,
+    made_from: dict[str, str],
+    folder: Path,
+    config: TrainingConfig,
+) -> None:
     device = pick_device()
     rows: list[dict[str, float]] = []
     for fold, sides in splits.items():
         write_split(folder / f"splits_{fold}.csv", SplitIds(*(side.slide_ids for side in sides)))
         logs = log_folder(folder, fold) if config.log_data else None
-        result = train_fold(sides, settings, fold, checkpoint_path(folder, fold), logs, device)
+        checkpoint = checkpoint_path(folder, fold)
+        remove_checkpoint_facts(checkpoint)  # a fold that is stopped must not go by those of an earlier run
+        result = train_fold(sides, settings, fold, checkpoint, logs, device)
+        write_checkpoint_facts(checkpoint, made_from, settings.model.embed_dim)
         write_fold_results(folder, fold, result.test_split.slide_ids, result.test)
         rows.append(_summary_row(fold, result))
         # after every fold: a run that is stopped keeps the figures of what it did

@@ -64,6 +64,10 @@ class PatchReading:
             background=background_of(texts.get("background", self.background)),
         )
 
+    def contradicted_by(self, texts: Mapping[str, str]) -> list[str]:
+        """Return the names of what ``as_text`` kept otherwise; what the texts do not say is no contradiction."""
+        return [name for name, value in self.as_text().items() if texts.get(name, value) != value]
+
     def on(self, slide: Slide) -> "PatchReading":
         """Return it with the level that serves on this slide."""
         if self.level is not None:

@@ -1,13 +1,16 @@
 """A small cohort with features and splits in the current folder, and how the programs are called on it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
 import create_splits_seq
 import eval as eval_program
 import main as main_program
+from datasets.features_file import Features, h5_path, pt_path, write_features_h5
 from datasets.tasks import TASKS
 
 TASK = TASKS["task_1_tumor_vs_normal"]
@@ -31,6 +34,17 @@ def write_cohort() -> None:
         n_patches = PATCHES[number // 2 % len(PATCHES)]
         torch.save(torch.rand(n_patches, EMBED_DIM, generator=generator) + number % 2, FEATURES / f"{slide_id}.pt")
     create_splits_seq.main(["--task", TASK.name, "--k", "3", "--val_frac", "0.25", "--test_frac", "0.25"])
+
+
+def write_provenance(slide_ids: Iterable[str], *, keep_pt: bool = True, **made_from: str) -> None:
+    """Write the h5 of slides beside their pt, or instead of it, with what it says it was made from."""
+    for slide_id in slide_ids:
+        pt = pt_path(FEATURES.parent, slide_id)
+        features = torch.load(pt, weights_only=True).numpy()
+        coords = np.zeros((len(features), 2), int)
+        write_features_h5(h5_path(FEATURES.parent, slide_id), Features(features, coords, made_from))
+        if not keep_pt:
+            pt.unlink()
 
 
 def train(*flags: str) -> int:

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from models.checkpoint import load_model
+from models.checkpoint_facts import write_checkpoint_facts
 from models.inference import bag_prediction
-from tests.stages.runs import FEATURES, IDS, RUN, SPLITS, evaluate, train, write_cohort
+from tests.stages.runs import FEATURES, IDS, RUN, SPLITS, evaluate, train, write_cohort, write_provenance
 
 OUT = Path("eval_results/EVAL_toy")
 
@@ -122,6 +123,47 @@ def test_features_of_another_length_are_named_with_both(caplog):
         torch.save(torch.rand(4, 5), FEATURES / f"{slide_id}.pt")
     assert evaluate() == 2
     assert "length 8" in caplog.text and "has 5" in caplog.text
+
+
+def trained_on(fold: int = 1, **made_from: str) -> None:
+    write_checkpoint_facts(RUN / f"s_{fold}_checkpoint.pt", made_from, 8)
+
+
+@pytest.mark.parametrize(
+    ("made_from", "message"),
+    [
+        ({"encoder": "uni_v1", "weights_sha256": "ab"}, "uni_v1 (weights_sha256 ab) and gigapath (weights_sha256 cd)"),
+        ({"encoder": "gigapath", "pooling": "mean"}, "gigapath (pooling mean) and gigapath (pooling cls)"),
+    ],
+)
+def test_features_of_another_encoder_than_that_of_training_are_refused_naming_both(made_from, message, caplog):
+    trained_on(**made_from)
+    write_provenance(IDS, encoder="gigapath", weights_sha256="cd", pooling="cls")
+    assert evaluate() == 2
+    assert "s_1_checkpoint.pt" in caplog.records[-1].getMessage() and message in caplog.records[-1].getMessage()
+    assert not Path("eval_results").exists()
+    assert evaluate("--fold", "0") == 0  # that one says nothing
+
+
+def test_features_of_the_same_encoder_run_otherwise_are_evaluated():
+    trained_on(encoder="uni_v1", weights_sha256="ab", dtype="float32")
+    write_provenance(IDS, encoder="uni_v1", weights_sha256="ab", dtype="float16", pooling="cls")
+    assert evaluate() == 0
+
+
+def test_a_checkpoint_without_facts_takes_features_of_any_encoder():
+    for fold in range(3):
+        (RUN / f"s_{fold}_checkpoint.json").unlink()
+    write_provenance(IDS, encoder="uni_v1")
+    assert evaluate() == 0
+
+
+def test_slides_of_two_encoders_are_not_evaluated_together(caplog):
+    write_provenance(IDS[::2], encoder="uni_v1")
+    write_provenance(IDS[1::2], encoder="conch_v1")
+    assert evaluate() == 2
+    assert "features of two encoders, uni_v1 and conch_v1" in caplog.text
+    assert not Path("eval_results").exists()
 
 
 def test_all_missing_features_are_named_and_nothing_is_written(caplog):

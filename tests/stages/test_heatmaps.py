@@ -13,8 +13,10 @@ from PIL import Image
 import create_heatmaps
 import create_patches_fp
 import extract_features_fp
+from datasets.features_file import read_provenance
 from models.builder import ModelSettings, build_model
 from models.checkpoint import load_model, save_checkpoint
+from models.checkpoint_facts import write_checkpoint_facts
 from models.encoders.registry import find_encoder
 from models.inference import bag_prediction
 from stages.slide_heatmap import attention_center_shift
@@ -177,6 +179,51 @@ def test_stored_features_of_another_input_size_are_refused(config, tmp_path, cap
     extracted(config, encoding="--target_patch_size 64")
     assert run(tmp_path, config) == 1
     assert "was made with target_patch_size 64, the configuration says -1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "message"),
+    [
+        ({"encoder": "uni_v1", "weights_sha256": "ab"}, "uni_v1 (weights_sha256 ab) and handcrafted"),
+        ({"encoder": "handcrafted", "target_patch_size": "64"}, "(target_patch_size 64) and handcrafted"),
+    ],
+)
+def test_another_encoder_than_that_of_training_is_refused_naming_both(config, tmp_path, caplog, trained_on, message):
+    write_checkpoint_facts(tmp_path / "model.pt", trained_on, DIM)
+    assert run(tmp_path, config) == 2
+    assert message in caplog.records[-1].getMessage()
+    assert not (tmp_path / "heatmaps").exists()
+
+
+def test_a_configured_encoder_that_is_not_needed_must_fit_the_training_too(config, tmp_path, caplog):
+    extracted(config)
+    config["heatmap_arguments"]["calc_heatmap"] = False
+    write_checkpoint_facts(tmp_path / "model.pt", {"encoder": "uni_v1"}, DIM)
+    assert run(tmp_path, config) == 2
+    assert "uni_v1 and handcrafted" in caplog.records[-1].getMessage()
+
+
+def test_stored_features_of_another_encoder_than_that_of_training_cost_their_slide_only(config, tmp_path, caplog):
+    small_slide(tmp_path / "slides" / "s2.tif")
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,good\ns2,bad\n")
+    extracted(config)
+    config["heatmap_arguments"]["calc_heatmap"] = False  # so that the weights of the encoder are not known
+    facts = read_provenance(tmp_path / "feats/h5_files/s2.h5")
+    write_checkpoint_facts(tmp_path / "model.pt", facts, DIM)
+    with h5py.File(tmp_path / "feats/h5_files/s1.h5", "r+") as file:
+        file.attrs["weights_sha256"] = "ab12"
+    assert run(tmp_path, config) == 1
+    said = [record.getMessage() for record in caplog.records if "trained on other features" in record.getMessage()]
+    assert said and all("s1.h5" in text and "handcrafted (weights_sha256 ab12)" in text for text in said)
+    table = pd.read_csv(tmp_path / "heatmaps/results/list.csv").set_index("slide_id")
+    assert table["p_0"].notna().to_dict() == {"s1": False, "s2": True}
+
+
+def test_a_model_and_features_that_go_together_are_drawn(config, tmp_path):
+    extracted(config)
+    made_from = read_provenance(tmp_path / "feats/h5_files/s1.h5")
+    write_checkpoint_facts(tmp_path / "model.pt", {**made_from, "dtype": "other"}, DIM)
+    assert run(tmp_path, config) == 0
 
 
 def test_a_copied_slide_serves_kept_scores(config, tmp_path, caplog):

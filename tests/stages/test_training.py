@@ -1,5 +1,6 @@
 """main.py as a user runs it."""
 
+import json
 import math
 import pickle
 import re
@@ -11,7 +12,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from models.checkpoint import load_model
-from tests.stages.runs import EMBED_DIM, FEATURES, IDS, RUN, SPLITS, TABLE, train, write_cohort
+from models.checkpoint_facts import features_trained_on
+from stages import training
+from tests.stages.runs import EMBED_DIM, FEATURES, IDS, RUN, SPLITS, TABLE, train, write_cohort, write_provenance
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +41,7 @@ def tags(folder: Path) -> set[str]:
 
 def test_a_run_leaves_the_files_that_users_know(capsys):
     assert train() == 0
-    of_a_fold = ["s_{}_checkpoint.pt", "split_{}_results.pkl", "splits_{}.csv"]
+    of_a_fold = ["s_{}_checkpoint.pt", "s_{}_checkpoint.json", "split_{}_results.pkl", "splits_{}.csv"]
     expected = {name.format(fold) for name in of_a_fold for fold in range(3)} | {"summary.csv", "experiment_toy.txt"}
     assert {path.name for path in RUN.iterdir()} == expected
     summary = pd.read_csv(RUN / "summary.csv")
@@ -213,6 +216,53 @@ def test_all_missing_features_of_any_fold_are_named_before_training(caplog):
     assert train() == 2
     assert all(slide_id in caplog.text for slide_id in missing)
     assert not Path("results").exists()
+
+
+def test_features_of_two_encoders_are_refused_naming_both_before_training(caplog):
+    write_provenance(IDS[:20], encoder="uni_v1", weights_sha256="ab12")
+    write_provenance(IDS[20:], encoder="resnet50_trunc", weights_sha256="cd34")
+    assert train() == 2
+    message = caplog.records[-1].getMessage()
+    assert "uni_v1 (weights_sha256 ab12) and resnet50_trunc (weights_sha256 cd34)" in message
+    assert f"{IDS[0]}.h5" in message and f"{IDS[20]}.h5" in message and "\n" not in message
+    assert not Path("results").exists()
+
+
+def test_two_encoders_are_named_also_where_the_length_tells_them_apart(caplog):
+    torch.save(torch.rand(4, 5), FEATURES / f"{IDS[3]}.pt")
+    write_provenance(IDS[3:4], encoder="handcrafted")
+    write_provenance(IDS[4:], encoder="uni_v1")
+    assert train() == 2
+    assert "handcrafted and uni_v1" in caplog.records[-1].getMessage()
+
+
+def test_what_the_features_were_made_from_is_kept_beside_each_checkpoint_and_in_the_settings():
+    made_from = {"encoder": "uni_v1", "weights_sha256": "ab12", "dtype": "float16"}
+    write_provenance(IDS[5:], **made_from)  # the others say nothing
+    assert train() == 0
+    for fold in range(3):
+        facts = json.loads((RUN / f"s_{fold}_checkpoint.json").read_text())
+        assert facts["features"] == made_from and facts["embed_dim"] == EMBED_DIM
+    assert json.loads((RUN / "experiment_toy.txt").read_text())["features"] == made_from
+
+
+def test_a_fold_that_is_stopped_does_not_go_by_the_features_of_an_earlier_run(monkeypatch):
+    write_provenance(IDS, encoder="uni_v1")
+    train("--k_end", "1")
+    assert features_trained_on(RUN / "s_0_checkpoint.pt") == {"encoder": "uni_v1"}
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train_fold", stopped)
+    assert train("--k_end", "1") == 130
+    assert features_trained_on(RUN / "s_0_checkpoint.pt") == {}
+
+
+def test_the_length_of_features_is_inferred_from_h5_files_alone():
+    write_provenance(IDS, keep_pt=False)
+    assert train("--k_end", "1") == 0
+    assert load_model(RUN / "s_0_checkpoint.pt").embed_dim == EMBED_DIM
 
 
 @pytest.mark.parametrize(

@@ -98,3 +98,9 @@ def test_coordinates_of_trident_find_their_level(slide):
 def test_a_reading_survives_as_texts(level):
     reading = PatchReading(level, 487, 256, 487, "white")
     assert PatchReading(0, 1, 1, 1).with_texts(reading.as_text()) == reading
+
+
+def test_a_reading_is_contradicted_by_what_texts_say_otherwise_not_by_what_they_leave_out():
+    reading = PatchReading(1, 256, 128, 512)
+    assert reading.contradicted_by({}) == reading.contradicted_by(reading.as_text()) == []
+    assert reading.contradicted_by({"patch_level": "", "background": "white"}) == ["patch_level", "background"]
