@@ -40,10 +40,10 @@ def _refuse_two_encoders(made_by: dict[tuple[tuple[str, str], ...], list[Path]])
         difference = encoder_difference(dict(facts), dict(other_facts))
         if difference:
             raise UsageError(
-                f"features of two encoders, {difference}: {_such_as(paths)} and {_such_as(other_paths)}; "
+                f"features of two encoders, {difference}: {_first_of(paths)} and {_first_of(other_paths)}; "
                 "take features of one encoder for all slides"
             )
 
 
-def _such_as(paths: list[Path]) -> str:
-    return f"{len(paths)} such as {paths[0]}"
+def _first_of(paths: list[Path]) -> str:
+    return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
