@@ -120,8 +120,9 @@ class AttentionModel:
         made_from = fingerprint(**patches_fingerprints(slide_path, patches), encoder=self.encoder.fingerprint)
         if read_provenance(cache).get(FINGERPRINT) == made_from:
             return Bag(patches, read_features_h5(cache).features)
-        features = self._encode(slide_path, patches).next_slide()
-        made = provenance(self.encoder.facts, patches)
+        with self._encode(slide_path, patches) as slides:
+            (features,) = slides.next_slide().features
+        made = provenance(self.encoder.facts | self.encoder.run_facts, patches)
         write_features_h5(cache, Features(features, patches.coords, {**made, FINGERPRINT: made_from}))
         write_features_pt(cache.with_suffix(".pt"), features)
         return Bag(patches, features)
@@ -181,14 +182,18 @@ class AttentionModel:
         """
         if not len(patches):
             return np.empty(0, np.float32)
-        batches = self._encode(slide_path, patches).next_slide_in_batches()
-        return np.concatenate([attention_of_class(self.predict(batch).attention, label) for batch in batches])
+        attention = np.empty(len(patches), np.float32)
+        with self._encode(slide_path, patches) as slides:
+            for block in slides.next_slide_in_blocks():
+                raw = self.predict(block.features[0]).attention
+                attention[block.numbers] = attention_of_class(raw, label)
+        return attention
 
     def _encode(self, slide_path: Path, patches: PatchCoords) -> SlideEncoder:
         batch_size = self._config.exp_arguments.batch_size
         data = self._config.data_arguments
         job = SlidePatches(slide_path, patches, data.reader, data.max_memory_gb)
-        return SlideEncoder([job], self.encoder, batch_size)
+        return SlideEncoder([job], [self.encoder], batch_size)
 
 
 def patches_fingerprints(slide_path: Path, patches: PatchCoords) -> dict[str, str]:

@@ -1,16 +1,27 @@
-"""Encode patches: batches read by worker processes in, features of one slide after the other out."""
+"""Encode patches: blocks read by worker processes in, features of one slide after the other out.
+
+Each patch is read once, for however many encoders. While a GPU works on a block the next one is fetched and sent.
+"""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
-from datasets.patches import PatchBatch, PatchBatches, SlidePatches, batch_loader
-from models.encoders.encoder import Encoder
+from datasets.block_reader import Prepare
+from datasets.patches import BadPatch, BlockInfo, SlidePatches
+from datasets.reader_pool import ReadBlock, ReaderPool
+from datasets.sources import Sources
+from models.encoders.encoder import Encoder, Launched
 from utils.errors import ItemError
 
 MAX_WORKERS = 8
+STATUS_UNREAD = "failed_read"
 
 
 def default_workers() -> int:
@@ -19,70 +30,164 @@ def default_workers() -> int:
     return min(MAX_WORKERS, usable)
 
 
+@dataclass(frozen=True)
+class EncodedBlock:
+    """Features of some patches of a slide.
+
+    Attributes:
+        numbers: which patches, as places in the file of coordinates, int64 (N,).
+        features: float32 (N, D) of each encoder.
+    """
+
+    numbers: np.ndarray
+    features: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class EncodedSlide:
+    """Features of all patches of a slide that could be read, in the order of the file of coordinates.
+
+    Attributes:
+        numbers: which patches, int64 (N,).
+        features: float32 (N, D) of each encoder.
+        bad: the patches that could not be read.
+    """
+
+    numbers: np.ndarray
+    features: tuple[np.ndarray, ...]
+    bad: tuple[BadPatch, ...]
+
+
 class SlideEncoder:
-    """Encodes slides one after the other while worker processes read ahead.
+    """Encodes slides one after the other while worker processes read ahead; use it inside a ``with``.
 
     Args:
         slides: the slides of the run, in order.
-        encoder: turns patches into features.
+        encoders: turn patches into features.
         batch_size: patches encoded at once.
-        num_workers: processes that read; 0 reads in this one.
+        num_workers: processes that read; 0 reads in this one; None: one for each processor.
+        sources: from where the slides are read; None: from where they lie.
     """
 
     def __init__(
         self,
         slides: Sequence[SlidePatches],
-        encoder: Encoder,
+        encoders: Sequence[Encoder],
         batch_size: int,
         num_workers: int | None = None,
+        sources: Sources | None = None,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
-        batches = PatchBatches(slides, batch_size, encoder.prepare)
+        self.encode_s = 0.0  # spent encoding, as far as this process had to wait for it
         self._slides = slides
-        self._encoder = encoder
-        self._batches: Iterator[PatchBatch] = iter(batch_loader(batches, workers))
+        self._encoders = tuple(encoders)
+        prepares: list[Prepare] = [encoder.prepare for encoder in encoders if encoder.prepare is not None]
+        self._pool = ReaderPool(slides, prepares, batch_size=batch_size, num_workers=workers, sources=sources)
+        self._blocks = iter(self._pool)
         self._next_slide = 0
 
-    def next_slide(self) -> np.ndarray:
-        """Return the features, float32 (N, D), of the next slide's patches.
+    def __enter__(self) -> "SlideEncoder":
+        self._pool.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.__exit__(kind, error, trace)
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds spent waiting for patches."""
+        return self._pool.wait_s
+
+    def next_slide(self) -> EncodedSlide:
+        """Return the features of the next slide.
 
         Raises:
             ItemError: the slide could not be read; calling again goes on with the one after it.
         """
         n_patches = len(self._slides[self._next_slide].patches)
-        batches = self.next_slide_in_batches()  # before anything can fail, so that the next call is of the next slide
-        features = np.empty((n_patches, self._encoder.dim), np.float32)
-        done = 0
-        for encoded in batches:
-            features[done : done + len(encoded)] = encoded
-            done += len(encoded)
-        return features
+        bad: list[BadPatch] = []
+        blocks = self.next_slide_in_blocks(bad)  # before anything can fail, so that the next call is of the next slide
+        features = [np.empty((n_patches, encoder.dim), np.float32) for encoder in self._encoders]
+        is_read = np.zeros(n_patches, bool)
+        for block in blocks:
+            is_read[block.numbers] = True
+            for of_slide, of_block in zip(features, block.features, strict=True):
+                of_slide[block.numbers] = of_block
+        numbers = np.flatnonzero(is_read)
+        if len(numbers) < n_patches:
+            features = [of_slide[numbers] for of_slide in features]
+        return EncodedSlide(numbers, tuple(features), tuple(sorted(bad, key=lambda patch: patch.number)))
 
-    def next_slide_in_batches(self) -> Iterator[np.ndarray]:
-        """Return the features of the next slide's patches, float32 (up to ``batch_size``, D) at a time.
+    def next_slide_in_blocks(self, bad: list[BadPatch] | None = None) -> Iterator[EncodedBlock]:
+        """Return the features of the next slide's patches, some at a time, in no order of the file of coordinates.
+
+        Args:
+            bad: gets the patches that cannot be read, up to the number that the slide allows.
 
         Raises:
-            ItemError: the slide could not be read, which may be known after some of its batches.
+            ItemError: the slide could not be read, which may be known after some of its blocks.
         """
         self._next_slide += 1
-        return self._batches_of(self._next_slide - 1)
+        return self._encoded(self._next_slide - 1, [] if bad is None else bad)
 
-    def _batches_of(self, number: int) -> Iterator[np.ndarray]:
-        patches = self._slides[number].patches
-        done, error = 0, ""
-        with tqdm(total=len(patches), unit="patch", leave=False, dynamic_ncols=True) as bar:
-            for batch in self._batches:
-                if batch.slide_number < number:
+    def _encoded(self, number: int, bad: list[BadPatch]) -> Iterator[EncodedBlock]:
+        under_way: tuple[np.ndarray, list[Launched]] | None = None
+        try:
+            for block in self._read(number, bad):
+                launched = block.info.numbers, self._launch(block)
+                if under_way is not None:
+                    yield self._finish(*under_way)
+                under_way = launched
+            if under_way is not None:
+                yield self._finish(*under_way)
+        finally:
+            self._pool.give_up(number)  # of a slide that failed nothing more is read; one that is done has no more
+            self._pool.done(number)
+
+    def _read(self, number: int, bad: list[BadPatch]) -> Iterator[ReadBlock]:
+        """Yield the blocks of a slide that hold patches, and keep count of the others."""
+        job, n_seen = self._slides[number], 0
+        n_patches = len(job.patches)
+        if n_patches == 0:
+            return
+        with tqdm(total=n_patches, unit="patch", leave=False, dynamic_ncols=True) as bar:
+            for block in self._blocks:
+                if block.slide_number < number:
                     continue  # left over from a slide that failed half-way
-                error = error or batch.error
-                if not error:
-                    encoded = self._encoder.encode(batch.prepared).numpy()
-                    yield encoded
-                    done += len(encoded)
-                    bar.update(len(encoded))
-                if batch.is_last:
-                    break
-        if not error and done < len(patches):
-            error = f"only {done} of {len(patches)} patches came from the processes that read them"
-        if error:
-            raise ItemError(error, "failed_read")
+                bad.extend(block.info.bad)
+                _refuse_unreadable(block.info, bad, job)
+                if block.info.n_read:
+                    yield block
+                n_seen += block.info.n_read + len(block.info.bad)
+                bar.update(n_seen - bar.n)
+                if n_seen == n_patches:
+                    return
+        raise ItemError(f"only {n_seen} of {n_patches} patches came from the processes that read them", STATUS_UNREAD)
+
+    def _launch(self, block: ReadBlock) -> list[Launched]:
+        prepared = iter(block.info.prepared)
+        start_s = time.monotonic()
+        launched = [
+            encoder.launch(block.pixels if encoder.prepare is None else torch.from_numpy(next(prepared)))
+            for encoder in self._encoders
+        ]
+        self.encode_s += time.monotonic() - start_s
+        return launched
+
+    def _finish(self, numbers: np.ndarray, launched: list[Launched]) -> EncodedBlock:
+        start_s = time.monotonic()
+        features = tuple(one.wait().numpy() for one in launched)
+        self.encode_s += time.monotonic() - start_s
+        return EncodedBlock(numbers, features)
+
+
+def _refuse_unreadable(info: BlockInfo, bad: Sequence[BadPatch], job: SlidePatches) -> None:
+    if info.error:
+        raise ItemError(info.error, STATUS_UNREAD)
+    if len(bad) > job.max_bad:
+        raise ItemError(
+            f"{len(bad)} of {len(job.patches)} patches cannot be read, {job.max_bad} may be; {bad[0].reason}",
+            STATUS_UNREAD,
+        )

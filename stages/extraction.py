@@ -180,16 +180,16 @@ def _plan_slide(
 
 
 def _encode_all(jobs: dict[str, SlidePatches], encoder: Encoder, config: ExtractionConfig) -> list[Result]:
-    slides = SlideEncoder(list(jobs.values()), encoder, config.batch_size, config.num_workers)
+    with SlideEncoder(list(jobs.values()), [encoder], config.batch_size, config.num_workers) as slides:
 
-    def work(slide_id: str) -> Result:
-        patches = jobs[slide_id].patches
-        made_from = provenance(encoder.facts, patches)
-        features = Features(slides.next_slide(), patches.coords, made_from)
-        write_features(Path(config.feat_dir), slide_id, features)
-        return Result(slide_id, "processed")
+        def work(slide_id: str) -> Result:
+            patches = jobs[slide_id].patches
+            made_from = provenance(encoder.facts, patches)
+            features = Features(slides.next_slide().features[0], patches.coords, made_from)
+            write_features(Path(config.feat_dir), slide_id, features)
+            return Result(slide_id, "processed")
 
-    return run_each({slide_id: partial(work, slide_id) for slide_id in jobs})
+        return run_each({slide_id: partial(work, slide_id) for slide_id in jobs})
 
 
 def _report_speed(jobs: Sequence[SlidePatches], seconds: float) -> None:

@@ -101,6 +101,20 @@ class Slide:
         """Return the level-0 x or y that leads to a column or row of a level: readers divide by the mean downsample."""
         return round(offset_px * self._reader.level_downsamples[level])
 
+    def on_level(self, corners_level0: np.ndarray, level: int) -> np.ndarray:
+        """Return where level-0 (x, y), (N, 2), lie on a level, in its pixels: readers divide by the mean downsample."""
+        return corners_level0 / self._reader.level_downsamples[level]
+
+    @property
+    def is_read_by_openslide(self) -> bool:
+        """Whether OpenSlide reads it, and not another library."""
+        return isinstance(self._reader, OpenSlideReader)
+
+    @property
+    def fill_value(self) -> int:
+        """The value of pixels outside the slide."""
+        return 255 if self._background == "white" else 0
+
     def check_level(self, level: int, *, name: str) -> int:
         """Return ``level`` if the slide has it, else raise an ItemError that lists the levels."""
         if 0 <= level < len(self.level_dimensions):
@@ -133,6 +147,11 @@ class Slide:
         if self._background == "white" and region.mode == "RGBA":
             region = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region)
         return np.asarray(region if region.mode == "RGB" else region.convert("RGB"))
+
+
+def is_plain_image(path: Path) -> bool:
+    """Tell whether a file is of no format of whole slides, so that any part of it takes the memory of the whole."""
+    return format_of(path) is None
 
 
 def _open(path: Path, reader: ReaderName, max_memory_gb: float) -> SlideReader:

@@ -1,18 +1,38 @@
 """Encoders by name."""
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from models.encoders.encoder import Encoder
-from models.encoders.handcrafted import Descriptor, as_features
 from models.encoders.registry import NO_RESIZE, EncoderSpec, find_encoder
-from models.encoders.transform import Normalise, ResizeShortSide
-from models.encoders.weights import find_weights
+from models.encoders.transform import Geometry, Normalise, StainChange, Transform
 from utils.errors import UsageError
-from utils.fingerprint import file_sha256
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HowToRun:
+    """How a network is run; changes features by rounding at most.
+
+    Attributes:
+        dtype: number format, "fp32", "bf16", "fp16" or "auto": float32 on a processor, and on a GPU the encoder's.
+        runtime: library, "torch", "onnxruntime", "openvino" or "auto": the fastest installed one with equal features.
+        compiled: whether torch compiles the network.
+        trust_remote_code: whether code of the hub may run, for encoders that consist of such.
+        patch_px: side of the patches that will come; None: they differ, or it is not known.
+        n_patches: how many will come; None: not known.
+    """
+
+    dtype: str = "auto"
+    runtime: str = "torch"
+    compiled: bool = False
+    trust_remote_code: bool = False
+    patch_px: int | None = None
+    n_patches: int | None = None
 
 
 def build_encoder(
@@ -21,37 +41,91 @@ def build_encoder(
     checkpoint: str | None = None,
     target_patch_size: int | None = None,
     device: torch.device | str = "cpu",
+    run: HowToRun | None = None,
+    stain: StainChange | None = None,
 ) -> Encoder:
     """Build an encoder, ready to use.
 
     Args:
-        name: one of the registry's.
-        checkpoint: local file of weights; None: the environment variable's or the hub's.
+        name: one of the registry's, ``timm:NAME`` or ``hf-hub:OWNER/NAME``.
+        checkpoint: local weights, a file or a downloaded folder; None: the environment variable's or the hub's.
         target_patch_size: short side in pixels that patches are resized to; -1: as they are; None: the encoder's.
         device: where networks compute.
+        run: how they are run.
+        stain: normalises the stains of patches first.
 
     Raises:
         UsageError: unknown name, wrong size, or weights that cannot be had or do not fit.
     """
     spec = find_encoder(name)
-    size_px = spec.input_size_px if target_patch_size is None else target_patch_size
-    if size_px < 1 and size_px != NO_RESIZE:
-        raise UsageError(f"target patch size {size_px}: pixels, or -1 for patches as they are")
+    if target_patch_size is not None and target_patch_size < 1 and target_patch_size != NO_RESIZE:
+        raise UsageError(f"target patch size {target_patch_size}: pixels, or -1 for patches as they are")
     if spec.family == "handcrafted":
-        return _build_handcrafted(spec, checkpoint, size_px)
-    from models.encoders.network import NetworkEncode, build_conch, build_timm  # timm takes seconds to import
+        return _build_handcrafted(spec, checkpoint, target_patch_size, stain)
+    return _build_network(spec, checkpoint, target_patch_size, torch.device(device), run or HowToRun(), stain)
 
-    device = torch.device(device)
+
+def _build_network(
+    spec: EncoderSpec,
+    checkpoint: str | None,
+    target_patch_size: int | None,
+    device: torch.device,
+    run: HowToRun,
+    stain: StainChange | None,
+) -> Encoder:
+    from models.encoders.batches import NetworkLaunch
+    from models.encoders.network import build_network  # timm takes seconds to import
+    from models.encoders.runtimes.choice import Request, make_forward
+    from models.encoders.weights import find_weights, weights_sha256
+
     weights = find_weights(spec, checkpoint)
-    forward = {"timm": build_timm, "conch": build_conch}[spec.family](spec, weights, device)
+    built = build_network(spec, weights, trust_remote_code=run.trust_remote_code)
+    spec, geometry = built.spec, Geometry.of(built.spec, target_patch_size)
     assert spec.mean is not None and spec.std is not None
-    encode = NetworkEncode(forward, Normalise(spec.mean, spec.std, device), device)
-    logger.info("encoder %s: %d numbers, patches resized to %s px, weights %s", name, spec.dim, size_px, weights)
-    return Encoder(spec, size_px, file_sha256(weights), ResizeShortSide(size_px), encode)
+    dtype = _dtype(run.dtype, spec, device)
+    request = Request(built.network, device, dtype, _input_px(geometry, run), run.compiled, run.n_patches)
+    forward, runtime = make_forward(request, run.runtime)
+    launch = NetworkLaunch(forward, Transform(geometry, Normalise(spec.mean, spec.std, device), stain), device)
+    _say_how(spec, geometry, weights, dtype, runtime)
+    return Encoder(
+        spec, geometry, weights_sha256(weights), launch, dtype=dtype, runtime=runtime, stain_norm=_stain_text(stain)
+    )
 
 
-def _build_handcrafted(spec: EncoderSpec, checkpoint: str | None, size_px: int) -> Encoder:
+def _build_handcrafted(
+    spec: EncoderSpec, checkpoint: str | None, target_patch_size: int | None, stain: StainChange | None
+) -> Encoder:
+    from models.encoders.handcrafted import Descriptor, as_features  # scikit-image takes a second to import
+
     if checkpoint is not None:
         raise UsageError("handcrafted has no weights: leave --encoder_ckpt out")
+    geometry = Geometry.of(spec, target_patch_size)
     logger.info("encoder %s: %d numbers of stain and texture, no weights", spec.name, spec.dim)
-    return Encoder(spec, size_px, "", Descriptor(ResizeShortSide(size_px)), as_features)
+    return Encoder(
+        spec, geometry, "", as_features, Descriptor(geometry, stain), runtime="numpy", stain_norm=_stain_text(stain)
+    )
+
+
+def _dtype(asked: str, spec: EncoderSpec, device: torch.device) -> str:
+    if asked != "auto":
+        return asked
+    return "fp32" if device.type == "cpu" else spec.autocast
+
+
+def _input_px(geometry: Geometry, run: HowToRun) -> tuple[int, int] | None:
+    """Return the width and height that the network gets, None where they are not known before."""
+    if geometry.crop_px is None and geometry.resize_px == NO_RESIZE and run.patch_px is None:
+        return None
+    side_px = run.patch_px or 1  # whatever it is, a square is resized to the same
+    return geometry.input_px(side_px, side_px)
+
+
+def _stain_text(stain: StainChange | None) -> str:
+    return "" if stain is None else stain.describe
+
+
+def _say_how(spec: EncoderSpec, geometry: Geometry, weights: Path, dtype: str, runtime: str) -> None:
+    size = "as they are" if geometry.resize_px == NO_RESIZE else f"resized to {geometry.resize_px} px"
+    cropped = "" if geometry.crop_px in (None, geometry.resize_px) else f", {geometry.crop_px} px cut from the middle"
+    logger.info("encoder %s: %d numbers, patches %s%s, %s by %s, weights %s",
+                spec.name, spec.dim, size, cropped, dtype, runtime, weights)  # fmt: skip

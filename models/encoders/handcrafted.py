@@ -15,7 +15,8 @@ from scipy.ndimage import gaussian_gradient_magnitude, gaussian_laplace
 from skimage.color import rgb2hed
 from skimage.feature import local_binary_pattern
 
-from models.encoders.transform import ResizeShortSide
+from models.encoders.encoder import Launched
+from models.encoders.transform import Geometry, StainChange
 
 Numbers = Iterator[tuple[str, float | np.floating]]
 
@@ -36,14 +37,19 @@ class Descriptor:
     """Describes a patch of at least 16 x 16 pixels by numbers of about 0 to 1.
 
     Attributes:
-        resize: applied to the patch first.
+        geometry: applied to the patch first.
+        stain: normalises its stains before that.
     """
 
-    resize: ResizeShortSide
+    geometry: Geometry
+    stain: StainChange | None = None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Return float32 (D,), in the order of ``feature_names()``, for uint8 RGB (H, W, 3)."""
-        return np.array([value for _, value in _numbers(self.resize(image))], np.float32)
+        batch = torch.from_numpy(np.array(image[None]))
+        if self.stain is not None:
+            batch = self.stain(batch)
+        return np.array([value for _, value in _numbers(self.geometry(batch)[0].numpy())], np.float32)
 
 
 def feature_names() -> list[str]:
@@ -51,9 +57,9 @@ def feature_names() -> list[str]:
     return [name for name, _ in _numbers(np.full((32, 32, 3), 128, np.uint8))]
 
 
-def as_features(batch: torch.Tensor) -> torch.Tensor:
-    """Return described patches (B, D) as they are: the work is done where they are read."""
-    return batch
+def as_features(batch: torch.Tensor) -> Launched:
+    """Take described patches (B, D) as they are: the work is done where they are read."""
+    return Launched([batch])
 
 
 def _numbers(image: np.ndarray) -> Numbers:

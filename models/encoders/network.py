@@ -1,6 +1,5 @@
 """Encoders that are torch networks: timm's, and those of a package of their own."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,43 +9,38 @@ import torch
 from torch import nn
 
 from models.encoders.registry import EncoderSpec
-from models.encoders.transform import Normalise
 from models.encoders.weights import load_weights
 from utils.errors import UsageError
 
-Forward = Callable[[torch.Tensor], torch.Tensor]
 # The pretrained classifier's last stages, which a truncated network does not have.
 BEHIND_LAYER3 = ("layer4.", "fc.")
 BATCH_COUNTER = ("num_batches_tracked",)  # of no use once trained, and missing in pruned files
 
 
 @dataclass(frozen=True)
-class NetworkEncode:
-    """Runs a network on batches of bytes.
+class BuiltNetwork:
+    """A network with its weights.
 
     Attributes:
-        forward: float32 (B, 3, H, W) → (B, D).
-        normalise: bytes (B, H, W, 3) → the network's input.
-        device: where it computes.
+        network: float32, in evaluation mode, on the CPU; normalised float32 (B, 3, h, w) -> (B, D).
+        spec: its facts, completed with what is known only when it is built.
     """
 
-    forward: Forward
-    normalise: Normalise
-    device: torch.device
-
-    @torch.inference_mode()
-    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        """Return features, float32 (B, D) on the CPU."""
-        return self.forward(self.normalise(batch.to(self.device, non_blocking=True))).float().cpu()
+    network: nn.Module
+    spec: EncoderSpec
 
 
-def build_timm(spec: EncoderSpec, weights: Path, device: torch.device) -> Forward:
+def build_network(spec: EncoderSpec, weights: Path, *, trust_remote_code: bool = False) -> BuiltNetwork:
+    """Build a network and load its weights."""
+    return BuiltNetwork({"timm": build_timm, "conch": build_conch}[spec.family](spec, weights), spec)
+
+
+def build_timm(spec: EncoderSpec, weights: Path) -> nn.Module:
     """Build a network of timm; feature maps are averaged over their pixels."""
     options: dict[str, Any] = dict(spec.options)
     network = timm.create_model(spec.architecture, pretrained=False, **options)
     load_weights(network, weights, may_lack=BATCH_COUNTER, unused=BEHIND_LAYER3)
-    # batches come with channels last, as pictures do; convolutions that keep them so are faster on any device
-    network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    network.eval()
     return PooledFeatures(network) if options.get("features_only") else network
 
 
@@ -62,7 +56,7 @@ class PooledFeatures(nn.Module):
         return self._network(batch)[-1].mean(dim=(2, 3))
 
 
-def build_conch(spec: EncoderSpec, weights: Path, device: torch.device) -> Forward:
+def build_conch(spec: EncoderSpec, weights: Path) -> nn.Module:
     """Build CONCH from its own package, as an image encoder before the contrastive projection.
 
     Raises:
@@ -74,6 +68,15 @@ def build_conch(spec: EncoderSpec, weights: Path, device: torch.device) -> Forwa
         raise UsageError(
             f"{spec.name} needs the package conch: pip install git+https://github.com/mahmoodlab/CONCH"
         ) from error
-    model, _ = create_model_from_pretrained(spec.architecture, str(weights), device=device)
+    model, _ = create_model_from_pretrained(spec.architecture, str(weights))
     model.eval()
-    return lambda batch: model.encode_image(batch, proj_contrast=False, normalize=False)
+    return _Conch(model)
+
+
+class _Conch(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._model = model
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return self._model.encode_image(batch, proj_contrast=False, normalize=False)

@@ -13,6 +13,7 @@ from torch import nn
 
 from models.encoders.registry import EncoderSpec
 from utils.errors import UsageError, one_line
+from utils.fingerprint import file_sha256
 from utils.torch_file import DamagedFileError, read_torch_file
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,11 @@ def find_weights(spec: EncoderSpec, checkpoint: str | None) -> Path:
     if not spec.open_weights:
         raise UsageError(f"{spec.name} needs weights; {_advice(spec)}")
     return _from_hub(spec)
+
+
+def weights_sha256(path: Path) -> str:
+    """Return what changes with the weights."""
+    return file_sha256(path)
 
 
 def _from_hub(spec: EncoderSpec) -> Path:

@@ -19,7 +19,8 @@ def patches(shared):
 
 
 def encode(shared, patches, encoder):
-    return SlideEncoder([SlidePatches(slide_path(shared, "cmu"), patches)], encoder, batch_size=16).next_slide()
+    with SlideEncoder([SlidePatches(slide_path(shared, "cmu"), patches)], [encoder], batch_size=16) as slides:
+        return slides.next_slide().features[0]
 
 
 def test_resnet50_trunc_features_are_equal(shared, patches):

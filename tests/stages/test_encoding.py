@@ -5,9 +5,15 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import timm
+import torch
 
 from datasets.patches import SlidePatches
+from models.encoders.batches import NetworkLaunch
 from models.encoders.build import build_encoder
+from models.encoders.encoder import Encoder, Launched
+from models.encoders.registry import IMAGENET_MEAN, IMAGENET_STD, find_encoder
+from models.encoders.transform import Geometry, Normalise, Transform
 from stages.encoding import SlideEncoder
 from tests.stages.fabricated import fabricate_picture
 from utils.errors import ItemError
@@ -25,27 +31,53 @@ def jobs(tmp_path):
 
 
 def encode_one(job: SlidePatches, encoder, batch_size: int = 100) -> np.ndarray:
-    return SlideEncoder([job], encoder, batch_size, num_workers=0).next_slide()
+    with SlideEncoder([job], [encoder], batch_size, num_workers=0) as slides:
+        return slides.next_slide().features[0]
 
 
-def encode_all(slides: SlideEncoder, n_slides: int) -> list[np.ndarray | str]:
+def encode_all(jobs: list[SlidePatches], encoder, batch_size: int, num_workers: int) -> list[np.ndarray | str]:
     """Return the features of every slide, or what was wrong with it."""
     results: list[np.ndarray | str] = []
-    for _ in range(n_slides):
-        try:
-            results.append(slides.next_slide())
-        except (ItemError, RuntimeError) as error:
-            results.append(str(error))
+    with SlideEncoder(jobs, [encoder], batch_size, num_workers) as slides:
+        for _ in jobs:
+            try:
+                results.append(slides.next_slide().features[0])
+            except (ItemError, RuntimeError) as error:
+                results.append(str(error))
     return results
 
 
-def test_features_do_not_depend_on_batches_or_workers(jobs):
-    encoder = build_encoder("handcrafted")
-    one = encode_one(jobs[0], encoder, batch_size=5)
-    assert one.shape == (12, encoder.dim) and one.dtype == np.float32
-    for num_workers in (0, 1, 2):
-        (again,) = encode_all(SlideEncoder(jobs[:1], encoder, 100, num_workers), 1)
-        np.testing.assert_array_equal(again, one)
+@pytest.fixture(scope="module")
+def small_network():
+    """A network for small patches, without weights to be fetched."""
+    torch.manual_seed(0)
+    network = timm.create_model("resnet10t", num_classes=0).eval()
+    geometry = Geometry(48, None, "bilinear")
+    transform = Transform(geometry, Normalise(IMAGENET_MEAN, IMAGENET_STD, torch.device("cpu")))
+    launch = NetworkLaunch(network, transform, torch.device("cpu"))
+    return Encoder(replace(find_encoder("resnet50_trunc"), dim=512), geometry, "", launch)
+
+
+def test_features_do_not_depend_on_batches_workers_or_order(jobs, small_network):
+    expected = encode_one(jobs[0], small_network)
+    assert expected.shape == (12, 512) and expected.dtype == np.float32
+    order = np.random.default_rng(0).permutation(12)
+    shuffled = replace(jobs[0], patches=replace(PATCHES, coords=PATCHES.coords[order]))
+    for num_workers in (0, 2):
+        for batch_size in (1, 5, 100):
+            again, moved = encode_all([jobs[0], shuffled], small_network, batch_size, num_workers)
+            np.testing.assert_allclose(again, expected, atol=1e-5)
+            np.testing.assert_allclose(moved, expected[order], atol=1e-5)
+
+
+def test_several_encoders_share_one_reading(jobs, small_network):
+    described = build_encoder("handcrafted")
+    with SlideEncoder(jobs, [small_network, described, small_network], 5, num_workers=2) as slides:
+        for job in jobs:
+            first, second, third = slides.next_slide().features
+            np.testing.assert_allclose(first, encode_one(job, small_network), atol=1e-5)
+            np.testing.assert_array_equal(second, encode_one(job, described))
+            np.testing.assert_array_equal(third, first)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -59,10 +91,9 @@ def test_a_slide_that_fails_half_way_leaves_nothing_to_the_next_one(jobs, num_wo
         calls.append(batch)
         if len(calls) == failing_call:
             raise RuntimeError("out of memory")
-        return batch
+        return Launched([batch])
 
-    slides = SlideEncoder(jobs, replace(encoder, encode=out_of_memory_once), 4, num_workers)
-    results = encode_all(slides, 3)
+    results = encode_all(jobs, replace(encoder, launch=out_of_memory_once), 4, num_workers)
     assert results[0] == "out of memory"
     np.testing.assert_array_equal(results[1], expected[1])
     np.testing.assert_array_equal(results[2], expected[2])
@@ -71,28 +102,44 @@ def test_a_slide_that_fails_half_way_leaves_nothing_to_the_next_one(jobs, num_wo
 def test_a_slide_without_memory_for_its_features_leaves_the_next_one_its_own(jobs, monkeypatch):
     encoder = build_encoder("handcrafted")
     expected = [encode_one(job, encoder) for job in jobs]
-    slides = SlideEncoder(jobs, encoder, 4, 0)
-    with monkeypatch.context() as patch:
-        patch.setattr("stages.encoding.np.empty", Mock(side_effect=MemoryError))
-        with pytest.raises(MemoryError):
-            slides.next_slide()
-    for features in expected[1:]:
-        np.testing.assert_array_equal(slides.next_slide(), features)
+    with SlideEncoder(jobs, [encoder], 4, 0) as slides:
+        with monkeypatch.context() as patch:
+            patch.setattr("stages.encoding.np.empty", Mock(side_effect=MemoryError))
+            with pytest.raises(MemoryError):
+                slides.next_slide()
+        for features in expected[1:]:
+            np.testing.assert_array_equal(slides.next_slide().features[0], features)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_unreadable_slide_in_the_middle_costs_itself_only(jobs, num_workers):
     encoder = build_encoder("handcrafted")
     jobs[1].path.write_bytes(b"no picture")
-    first, middle, last = encode_all(SlideEncoder(jobs, encoder, 5, num_workers), 3)
+    first, middle, last = encode_all(jobs, encoder, 5, num_workers)
     assert isinstance(middle, str) and "1.png" in middle
     np.testing.assert_array_equal(first, encode_one(jobs[0], encoder))
     np.testing.assert_array_equal(last, encode_one(jobs[2], encoder))
 
 
-def test_batches_that_do_not_come_are_no_features(jobs):
-    slides = SlideEncoder(jobs[:1], build_encoder("handcrafted"), 4, num_workers=0)
-    next(slides._batches)
-    slides._batches = iter([next(slides._batches)])
-    with pytest.raises(ItemError, match="only 4 of 12 patches"):
-        slides.next_slide()
+def test_blocks_that_do_not_come_are_no_features(jobs):
+    with SlideEncoder(jobs[:1], [build_encoder("handcrafted")], 4, num_workers=0) as slides:
+        slides._blocks = iter([next(slides._blocks)])
+        with pytest.raises(ItemError, match="only 4 of 12 patches"):
+            slides.next_slide()
+
+
+def test_a_batch_too_large_for_the_memory_is_halved_until_it_fits(small_network):
+    sizes = []
+
+    def with_little_memory(batch):
+        sizes.append(len(batch))
+        if len(batch) > 3:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return batch.mean(dim=(2, 3))
+
+    launch = NetworkLaunch(with_little_memory, small_network.launch.transform, torch.device("cpu"), at_most=16)
+    batch = torch.randint(0, 256, (20, 48, 48, 3), dtype=torch.uint8)
+    features = launch(batch).wait()
+    assert sizes[:4] == [16, 8, 4, 2] and set(sizes[3:]) == {2}
+    whole = NetworkLaunch(lambda x: x.mean(dim=(2, 3)), small_network.launch.transform, torch.device("cpu"))
+    torch.testing.assert_close(features, whole(batch).wait())

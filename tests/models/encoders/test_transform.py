@@ -1,39 +1,67 @@
+"""The device-side transform is Pillow's resize, then the encoder's crop and normalisation."""
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
-from torchvision.transforms import Resize
+from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
 from models.encoders.build import build_encoder
 from models.encoders.registry import IMAGENET_MEAN, IMAGENET_STD
-from models.encoders.transform import Normalise, ResizeShortSide
-from tests.models.encoders.pictures import tissue
+from models.encoders.resize import in_whole_numbers, resize_batch
+from models.encoders.transform import Geometry, Normalise, Transform
 from utils.errors import UsageError
 
-
-@pytest.mark.parametrize("size_px", [64, 224, 300])
-def test_resizing_is_pillows_antialiased_bilinear(size_px):
-    image = tissue(0, n_nuclei=40, radius_px=5)
-    expected = np.asarray(Image.fromarray(image).resize((size_px, size_px), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(ResizeShortSide(size_px)(image), expected)
+PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+SIZES_PX = st.integers(16, 300)
 
 
-@pytest.mark.parametrize("size_px", [64, 224])
-@pytest.mark.parametrize("shape", [(256, 256), (300, 217), (101, 256)])
-def test_resizing_a_patch_of_any_shape_equals_torchvision(size_px, shape):
-    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    expected = np.asarray(Resize(size_px, antialias=True)(Image.fromarray(image)))
-    difference = np.abs(ResizeShortSide(size_px)(image).astype(int) - expected)
-    assert difference.shape == expected.shape and difference.max() <= 1
+def pictures(height_px: int, width_px: int, seed: int = 0) -> np.ndarray:
+    """Return noise, and black and white noise, which is the hardest."""
+    rng = np.random.default_rng(seed)
+    shape = (height_px, width_px, 3)
+    return np.stack([rng.integers(0, 256, shape), 255 * rng.integers(0, 2, shape)]).astype(np.uint8)
+
+
+def by_pillow(batch: np.ndarray, size_px: tuple[int, int], interpolation: str) -> np.ndarray:
+    return np.stack([np.asarray(Image.fromarray(image).resize(size_px, PILLOW[interpolation])) for image in batch])
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@settings(deadline=None, max_examples=80)
+@given(patch_px=SIZES_PX, size_px=SIZES_PX, seed=st.integers(0, 9))
+def test_resizing_is_pillows_on_every_pixel(interpolation, patch_px, size_px, seed):
+    batch = pictures(patch_px, patch_px, seed)
+    expected = by_pillow(batch, (size_px, size_px), interpolation)
+    for resize in (resize_batch, in_whole_numbers):  # on the processor, and as on a GPU
+        np.testing.assert_array_equal(resize(torch.from_numpy(batch), (size_px, size_px), interpolation), expected)
+
+
+@pytest.mark.parametrize("geometry", [Geometry(64, None, "bilinear"), Geometry(80, 64, "bicubic")])
+@pytest.mark.parametrize("shape", [(96, 96), (101, 256), (120, 90)])
+def test_the_whole_transform_is_that_of_torchvision_and_pillow(geometry, shape):
+    batch = pictures(*shape)
+    crop = [CenterCrop(geometry.crop_px)] if geometry.crop_px else []
+    resize = Resize(geometry.resize_px, PILLOW[geometry.interpolation])
+    steps = Compose([resize, *crop, ToTensor(), Normalize(IMAGENET_MEAN, IMAGENET_STD)])
+    expected = torch.stack([steps(Image.fromarray(image)) for image in batch])
+    transform = Transform(geometry, Normalise(IMAGENET_MEAN, IMAGENET_STD, torch.device("cpu")))
+    made = transform(torch.from_numpy(batch))
+    assert made.shape[2:] == geometry.input_px(*shape[::-1])[::-1]
+    of_255 = (made - expected).abs() * 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    assert of_255.max() <= 1.001
 
 
 def test_the_short_side_gets_the_size_and_nothing_is_cropped():
-    assert ResizeShortSide(50)(np.zeros((100, 200, 3), np.uint8)).shape == (50, 100, 3)
+    batch = torch.zeros(1, 100, 200, 3, dtype=torch.uint8)
+    assert Geometry(50, None, "bilinear")(batch).shape == (1, 50, 100, 3)
 
 
 def test_minus_one_leaves_patches_as_they_are():
-    image = tissue(0, n_nuclei=5, radius_px=5)
-    np.testing.assert_array_equal(ResizeShortSide(-1)(image), image)
+    batch = torch.from_numpy(pictures(50, 70))
+    assert torch.equal(Geometry(-1, None, "bilinear")(batch), batch)
 
 
 def test_bytes_become_standardised_numbers_with_channels_first():

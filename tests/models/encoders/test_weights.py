@@ -106,7 +106,7 @@ def test_a_whole_classifier_serves_as_the_truncated_network(tmp_path):
     torch.manual_seed(0)
     whole = timm.create_model("resnet50", pretrained=False).eval()
     torch.save(whole.state_dict(), tmp_path / "resnet50.pth")
-    encoder = build_encoder("resnet50_trunc", checkpoint=str(tmp_path / "resnet50.pth"))
+    encoder = build_encoder("resnet50_trunc", checkpoint=str(tmp_path / "resnet50.pth"), target_patch_size=-1)
     batch = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
     features = encoder.encode(batch)
     assert features.shape == (2, 1024) and features.dtype == torch.float32

@@ -1,0 +1,204 @@
+"""Patches arrive slide by slide, with their numbers, whoever reads them and however."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.patches import SlidePatches
+from datasets.reader_pool import SHARED_MEMORY, ReaderPool
+from tests.slides import small_slide
+from utils.errors import ItemError
+from utils.lookup import PROJECT_ROOT
+from wsi_core.coords_file import PatchCoords
+from wsi_core.patch_reading import PatchReading
+
+GRID = np.array([[x, y] for x in (0, 32, 64, 96) for y in (0, 32, 64)])  # 12 patches
+PATCHES = PatchCoords(coords=GRID, reading=PatchReading(0, 32, 32, 32))
+DEADLY = 255  # a patch of this value ends the process that prepares it
+
+
+def fabricate_slide(path: Path, seed: int) -> np.ndarray:
+    """Write a picture of 128 x 96 pixels, all different, and return it."""
+    image = np.random.default_rng(seed).integers(0, 250, (96, 128, 3), dtype=np.uint8)
+    Image.fromarray(image).save(path)
+    return image
+
+
+def process_id_and_sum(image: np.ndarray) -> np.ndarray:
+    return np.array([os.getpid(), int(image.sum())])
+
+
+def die_of_white(image: np.ndarray) -> np.ndarray:
+    if image.min() == DEADLY:
+        os._exit(1)
+    return np.array([0])
+
+
+@pytest.fixture
+def slides(tmp_path):
+    images = [fabricate_slide(tmp_path / f"{seed}.png", seed) for seed in range(3)]
+    return images, [SlidePatches(tmp_path / f"{seed}.png", PATCHES) for seed in range(3)]
+
+
+def read_all(jobs, prepares=(), *, batch_size=5, num_workers=0, context=None):
+    """Return the pixels of each slide by the number of the patch, in the order of arrival, and all that was told."""
+    pixels: list[dict[int, np.ndarray]] = [{} for _ in jobs]
+    told = []
+    with ReaderPool(jobs, prepares, batch_size=batch_size, num_workers=num_workers, context=context) as pool:
+        for block in pool:
+            pixels[block.slide_number].update(zip(block.info.numbers.tolist(), block.pixels.numpy().copy()))
+            told.append((block.slide_number, block.info))
+    return pixels, told
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_every_patch_comes_once_with_its_number_slide_by_slide(slides, batch_size, num_workers):
+    images, jobs = slides
+    pixels, told = read_all(jobs, batch_size=batch_size, num_workers=num_workers)
+    for image, mine in zip(images, pixels, strict=True):
+        assert sorted(mine) == list(range(12))
+        for number, (x, y) in enumerate(GRID):
+            np.testing.assert_array_equal(mine[number], image[y : y + 32, x : x + 32])
+    numbers = [number for number, _ in told]
+    assert numbers == sorted(numbers)
+    assert sum(info.n_read for _, info in told) == 36
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_may_be_started_in_any_way(slides, method):
+    images, jobs = slides
+    context = multiprocessing.get_context(method)
+    pixels, told = read_all(jobs, [process_id_and_sum], num_workers=2, context=context)
+    np.testing.assert_array_equal(pixels[2][5], images[2][64:96, 32:64])
+    rows = np.concatenate([info.prepared[0] for _, info in told])
+    assert os.getpid() not in rows[:, 0] and len(set(rows[:, 0])) == 2
+    assert rows[:, 1].sum() == sum(int(image.astype(int).sum()) for image in images)
+
+
+def test_the_processes_end_and_leave_no_shared_memory(slides):
+    before = set(SHARED_MEMORY.iterdir()) if SHARED_MEMORY.is_dir() else set()
+    read_all(slides[1], num_workers=2)
+    assert not multiprocessing.active_children()
+    assert (set(SHARED_MEMORY.iterdir()) if SHARED_MEMORY.is_dir() else set()) <= before
+
+
+def test_custom_downsample_reads_large_and_makes_small(slides):
+    images, jobs = slides
+    patches = PatchCoords(np.array([[8, 16]]), PatchReading(0, 64, 32, 64))
+    pixels, _ = read_all([replace(jobs[0], patches=patches)])
+    expected = Image.fromarray(images[0][16:80, 8:72]).resize((32, 32))
+    np.testing.assert_array_equal(pixels[0][0], np.asarray(expected))
+
+
+def test_beyond_the_slide_is_black(slides):
+    _, jobs = slides
+    pixels, _ = read_all([replace(jobs[0], patches=replace(PATCHES, coords=np.array([[112, 80]])))])
+    patch = pixels[0][0]
+    assert patch[16:].sum() == 0 == patch[:, 16:].sum() and patch[:16, :16].sum() > 0
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_slide_that_cannot_be_read_costs_itself_only(slides, tmp_path, num_workers):
+    _, jobs = slides
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    pixels, told = read_all(jobs, num_workers=num_workers)
+    assert {number for number, info in told if info.error} == {1}
+    assert all("1.png" in info.error for number, info in told if number == 1)
+    assert [len(mine) for mine in pixels] == [12, 0, 12]
+
+
+def test_a_process_that_dies_costs_its_slide_only(slides, tmp_path):
+    _, jobs = slides
+    Image.new("RGB", (128, 96), "white").save(tmp_path / "1.png")
+    pixels, told = read_all(jobs, [die_of_white], num_workers=2)
+    assert {number for number, info in told if info.error} == {1}
+    assert [len(mine) for mine in pixels] == [12, 0, 12]
+
+
+def test_unreadable_patches_are_named_and_the_others_read(tmp_path):
+    slide = small_slide(tmp_path / "s.tif", size_px=(512, 512))
+    damage_first_tile(slide)
+    corners = np.array([[256, 256], [0, 0], [256, 0], [0, 256], [10, 10]])
+    patches = PatchCoords(corners, PatchReading(0, 256, 256, 256))
+    pixels, told = read_all([SlidePatches(slide, patches, max_bad_part=0.4)])
+    bad = [patch for _, info in told for patch in info.bad]
+    assert {patch.number for patch in bad} == {1, 4} and set(pixels[0]) == {0, 2, 3}
+    assert {patch.level for patch in bad} == {0} and all("x=" in patch.reason for patch in bad)
+    assert pixels[0][0].any() and pixels[0][3].any()
+    _, told = read_all([SlidePatches(slide, patches, max_bad_part=0.2)])
+    assert any(info.error for _, info in told)
+
+
+def damage_first_tile(path: Path) -> None:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        start, length = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
+    data = bytearray(path.read_bytes())
+    data[start : start + length] = bytes(length)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"slide_size": (999, 96)}, "their slide has 999x96 px, this one 128x96"),
+        ({"level_size": (64, 48)}, "their level 0 has 64x48 px"),
+        ({"coords": np.array([[0, 0], [128, 0]])}, "x=128 y=0 lies outside 0.png"),
+        ({"reading": PatchReading(3, 32, 32, 32)}, "no level 3"),
+    ],
+    ids=["slide", "level", "outside", "no level"],
+)
+def test_coordinates_of_another_slide_are_refused(slides, change, said):
+    job = replace(slides[1][0], patches=replace(PATCHES, **change))
+    with pytest.raises(ItemError, match=said):
+        job.open()
+
+
+def test_blocks_hold_neighbours_so_that_tiles_are_shared():
+    grid = np.array([[x, y] for y in range(0, 6400, 100) for x in range(0, 6400, 100)])
+    job = SlidePatches(Path("s.svs"), PatchCoords(grid, PatchReading(0, 100, 100, 100)))
+    blocks = list(job.blocks(64))
+    assert sorted(np.concatenate(blocks).tolist()) == list(range(len(grid)))
+    for numbers in blocks:
+        spans = np.ptp(grid[numbers], axis=0)
+        assert spans.max() <= 1600  # of 6400
+
+
+AFTER_OPENCV = """
+import sys
+from pathlib import Path
+import cv2, numpy as np
+from datasets.patches import SlidePatches
+from datasets.reader_pool import ReaderPool
+from wsi_core.coords_file import PatchCoords
+from wsi_core.patch_reading import PatchReading
+
+def with_one_thread(image):
+    cv2.setNumThreads(1)
+    return image
+
+if __name__ == "__main__":
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((3000, 3000), np.float32), (0, 0), 5)
+    patches = PatchCoords(np.zeros((2, 2), int), PatchReading(0, 16, 16, 16))
+    with ReaderPool([SlidePatches(Path(sys.argv[1]), patches)], [with_one_thread], batch_size=1, num_workers=1) as pool:
+        print([tuple(block.info.prepared[0].shape) for block in pool])
+"""
+
+
+def test_workers_do_not_wait_for_threads_of_this_process(tmp_path):
+    fabricate_slide(tmp_path / "a.png", 0)
+    (tmp_path / "program.py").write_text(AFTER_OPENCV)
+    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "a.png")]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=100)
+    assert done.stdout.strip() == "[(1, 16, 16, 3), (1, 16, 16, 3)]"

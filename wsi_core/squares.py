@@ -1,0 +1,110 @@
+"""Many squares of one level at once, each tile decoded once: how patches are read for encoding.
+
+The pixels are those of ``Slide.read``, square by square. Tiles of JPEG are decoded directly where that gives the same;
+elsewhere squares that touch are read as one region and cut apart.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+
+from wsi_core.readers.jpeg_tiles import JpegTiles, UndecodableTileError
+from wsi_core.slide import Slide
+
+logger = logging.getLogger(__name__)
+
+# Positions on a level this close to whole pixels, and differences this close to whole numbers, are whole.
+WHOLE_PX = 1e-6
+LONGEST_STRIP_PX = 8192
+
+
+class SquareReader:
+    """Reads squares of an open slide.
+
+    Args:
+        slide: the slide.
+    """
+
+    def __init__(self, slide: Slide) -> None:
+        self._slide = slide
+        self._tiles = JpegTiles(slide.path, slide.level_dimensions, slide.format if slide.is_read_by_openslide else "")
+        self._compared: set[int] = set()
+
+    def close(self) -> None:
+        """Release both files."""
+        self._tiles.close()
+        self._slide.close()
+
+    def read(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray:
+        """Read squares.
+
+        Args:
+            corners_level0: int (N, 2), level-0 (x, y) of the top-left corners, neighbours beside one another.
+            level: the level to read at.
+            side_px: side in pixels of that level.
+
+        Returns:
+            uint8 RGB (N, ``side_px``, ``side_px``, 3).
+
+        Raises:
+            ItemError: the file is damaged there.
+        """
+        direct = self._directly(corners_level0, level, side_px) if self._tiles.has(level) else None
+        return self._in_strips(corners_level0, level, side_px) if direct is None else direct
+
+    def _directly(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray | None:
+        """Decode tiles; None where a tile is damaged or OpenSlide would show other pixels."""
+        corners_px = self._slide.on_level(corners_level0, level)
+        whole_px = np.rint(corners_px).astype(np.int64)
+        if np.abs(corners_px - whole_px).max() > WHOLE_PX:  # between pixels OpenSlide interpolates
+            return None
+        try:
+            squares = self._tiles.read(level, whole_px, side_px, self._slide.fill_value)
+        except UndecodableTileError:
+            return None
+        if level not in self._compared and not self._is_same(squares[0], corners_level0[0], level):
+            return None
+        return squares
+
+    def _is_same(self, square: np.ndarray, corner_level0: np.ndarray, level: int) -> bool:
+        """Compare a square with OpenSlide's, once for each level; another decoder or colour space would show."""
+        x, y = corner_level0.tolist()
+        same = np.array_equal(square, self._slide.read((x, y), level, (len(square), len(square))))
+        if same:
+            self._compared.add(level)
+        else:
+            logger.debug("%s: level %d is left to OpenSlide", self._slide.path.name, level)
+            self._tiles.give_up(level)
+        return same
+
+    def _in_strips(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray:
+        squares = np.empty((len(corners_level0), side_px, side_px, 3), np.uint8)
+        corners_px = self._slide.on_level(corners_level0, level)
+        for start, stop in _strips(corners_px, side_px):
+            offsets_px = np.rint(corners_px[start:stop, 1] - corners_px[start, 1]).astype(int)
+            x, y = corners_level0[start].tolist()
+            strip = self._slide.read((x, y), level, (side_px, side_px + int(offsets_px[-1])))
+            for number, offset_px in enumerate(offsets_px, start):
+                squares[number] = strip[offset_px : offset_px + side_px]
+        return squares
+
+
+def _strips(corners_px: np.ndarray, side_px: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of squares that lie below one another without a gap, whole pixels apart."""
+    start = 0
+    for number in range(1, len(corners_px) + 1):
+        if number == len(corners_px) or not _continues(corners_px, start, number, side_px):
+            yield start, number
+            start = number
+
+
+def _continues(corners_px: np.ndarray, start: int, number: int, side_px: int) -> bool:
+    (first_x, first_y), (_, above_y), (x, y) = corners_px[start], corners_px[number - 1], corners_px[number]
+    height_px = y - first_y
+    return (
+        x == first_x
+        and 0 <= y - above_y <= side_px
+        and abs(height_px - round(height_px)) <= WHOLE_PX
+        and height_px + side_px <= LONGEST_STRIP_PX
+    )
