@@ -1,101 +1,56 @@
-"""The patch encoders: names and facts, without importing torch. A new encoder is one more entry here.
+"""The patch encoders by name, without importing torch. Their facts stand in ``entries``."""
 
-Facts come from the encoders' model cards. ``input_size_px`` and the normalisation are those of the weights.
-"""
+from dataclasses import replace
 
-from dataclasses import dataclass
-
+from models.encoders.entries import ENTRIES
+from models.encoders.spec import IMAGENET_MEAN, IMAGENET_STD, NO_RESIZE, EncoderSpec
+from utils.errors import UsageError
 from utils.lookup import require_choice
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-NO_RESIZE = -1
+__all__ = ["ENCODERS", "IMAGENET_MEAN", "IMAGENET_STD", "NO_RESIZE", "EncoderSpec", "find_encoder"]
 
-
-@dataclass(frozen=True)
-class EncoderSpec:
-    """What is known of an encoder before it is built.
-
-    Attributes:
-        name: what ``--model_name`` takes.
-        family: the module of this package that builds it.
-        dim: numbers in a feature.
-        input_size_px: the short side that patches are resized to; -1: as they are.
-        mean, std: normalisation of RGB in 0 to 1; None: takes bytes.
-        architecture: timm's or the package's name of the network.
-        options: arguments for building it.
-        hub_id: where the weights are published.
-        hub_file: the file of weights there.
-        env_var: environment variable that names a local file of weights.
-        open_weights: whether the hub gives them to anyone.
-        licence: of the weights.
-    """
-
-    name: str
-    family: str
-    dim: int
-    input_size_px: int = 224
-    mean: tuple[float, float, float] | None = IMAGENET_MEAN
-    std: tuple[float, float, float] | None = IMAGENET_STD
-    architecture: str = ""
-    options: tuple[tuple[str, object], ...] = ()
-    hub_id: str = ""
-    hub_file: str = ""
-    env_var: str = ""
-    open_weights: bool = False
-    licence: str = ""
-
-
-ENCODERS = {
-    spec.name: spec
-    for spec in (
-        EncoderSpec(
-            name="resnet50_trunc",
-            family="timm",
-            dim=1024,
-            architecture="resnet50.tv_in1k",
-            options=(("features_only", True), ("out_indices", (3,))),
-            hub_id="timm/resnet50.tv_in1k",
-            hub_file="model.safetensors",
-            open_weights=True,
-            licence="BSD-3-Clause",
-        ),
-        EncoderSpec(
-            name="uni_v1",
-            family="timm",
-            dim=1024,
-            architecture="vit_large_patch16_224",
-            options=(("init_values", 1e-5), ("num_classes", 0), ("dynamic_img_size", True)),
-            hub_id="MahmoodLab/UNI",
-            hub_file="pytorch_model.bin",
-            env_var="UNI_CKPT_PATH",
-            licence="CC-BY-NC-ND-4.0",
-        ),
-        EncoderSpec(
-            name="conch_v1",
-            family="conch",
-            dim=512,
-            mean=CLIP_MEAN,
-            std=CLIP_STD,
-            architecture="conch_ViT-B-16",
-            hub_id="MahmoodLab/conch",
-            hub_file="pytorch_model.bin",
-            env_var="CONCH_CKPT_PATH",
-            licence="CC-BY-NC-ND-4.0",
-        ),
-        EncoderSpec(
-            name="handcrafted",
-            family="handcrafted",
-            dim=99,
-            input_size_px=NO_RESIZE,
-            mean=None,
-            std=None,
-            licence="Apache-2.0",
-        ),
-    )
+ENCODERS = {spec.name: spec for spec in ENTRIES}
+# Names that projects use for what has another name here.
+ALIASES = {"conch_v1_5": "conch_v15", "resnet50": "resnet50_trunc"}
+# Names under which projects give different features: the user says which.
+DISPUTED = {
+    "midnight12k": "midnight12k-cls (1536 numbers, TRIDENT and eva) or midnight12k-cls-mean (3072, LazySlide)",
+    "midnight": "midnight12k-cls (1536 numbers, TRIDENT and eva) or midnight12k-cls-mean (3072, LazySlide)",
 }
+ANY_TIMM, ANY_HUB = "timm:", "hf-hub:"
+REVISION_MARK = "@"
 
 
 def find_encoder(name: str) -> EncoderSpec:
-    """Return the encoder of that name, or raise a UsageError that lists the known ones."""
-    return ENCODERS[require_choice(name, list(ENCODERS), kind="encoder")]
+    """Return the encoder of that name.
+
+    ``timm:NAME`` and ``hf-hub:OWNER/NAME`` are any model of timm; the rest of their facts is known once they are built.
+    ``NAME@REVISION`` is an encoder of the hub at a commit, branch or tag of its repository.
+
+    Raises:
+        UsageError: unknown name, which lists the known ones; or a name that stands for different features.
+    """
+    if name.startswith(ANY_TIMM):
+        return EncoderSpec(name, "any_timm", name.removeprefix(ANY_TIMM), pooling="pooled", hub_file="")
+    plain, _, revision = name.partition(REVISION_MARK)
+    spec = _hub_model(plain) if plain.startswith(ANY_HUB) else _entry(plain)
+    return _at_revision(spec, name, revision) if REVISION_MARK in name else spec
+
+
+def _entry(name: str) -> EncoderSpec:
+    if name in DISPUTED:
+        raise UsageError(f"encoder {name!r} stands for different features: use {DISPUTED[name]}")
+    return ENCODERS[require_choice(ALIASES.get(name, name), list(ENCODERS), kind="encoder")]
+
+
+def _hub_model(name: str) -> EncoderSpec:
+    hub_id = name.removeprefix(ANY_HUB)
+    if hub_id.count("/") != 1 or not all(hub_id.split("/")):
+        raise UsageError(f"encoder {name!r}: write it as {ANY_HUB}OWNER/NAME")
+    return EncoderSpec(name, "any_hub", pooling="pooled", hub_id=hub_id)
+
+
+def _at_revision(spec: EncoderSpec, name: str, revision: str) -> EncoderSpec:
+    if not revision or not spec.hub_id:
+        raise UsageError(f"encoder {name!r}: NAME{REVISION_MARK}REVISION is for encoders of https://huggingface.co")
+    return replace(spec, name=name, revision=revision)

@@ -29,8 +29,8 @@ def test_the_registry_is_read_without_heavy_imports():
 
 
 def test_an_unknown_encoder_is_told_the_known_ones():
-    with pytest.raises(UsageError, match=r"unknown encoder 'uni_v2'.*resnet50_trunc, uni_v1, conch_v1, handcrafted"):
-        find_encoder("uni_v2")
+    with pytest.raises(UsageError, match=r"unknown encoder 'uni_v3'.*resnet50_trunc, uni_v1, conch_v1, handcrafted"):
+        find_encoder("uni_v3")
 
 
 @pytest.mark.parametrize("name", ["resnet50_trunc", "uni_v1", "conch_v1"])
