@@ -8,9 +8,8 @@ from models.encoders.encoder import Encoder
 from models.encoders.handcrafted import Descriptor, as_features
 from models.encoders.registry import NO_RESIZE, EncoderSpec, find_encoder
 from models.encoders.transform import Normalise, ResizeShortSide
-from models.encoders.weights import find_weights
+from models.encoders.weights import find_weights, weights_sha256
 from utils.errors import UsageError
-from utils.fingerprint import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +38,16 @@ def build_encoder(
         raise UsageError(f"target patch size {size_px}: pixels, or -1 for patches as they are")
     if spec.family == "handcrafted":
         return _build_handcrafted(spec, checkpoint, size_px)
-    from models.encoders.network import NetworkEncode, build_conch, build_timm  # timm takes seconds to import
+    from models.encoders.network import NetworkEncode, build_network  # timm takes seconds to import
 
     device = torch.device(device)
     weights = find_weights(spec, checkpoint)
-    forward = {"timm": build_timm, "conch": build_conch}[spec.family](spec, weights, device)
+    built = build_network(spec, weights)
+    spec = built.spec
     assert spec.mean is not None and spec.std is not None
-    encode = NetworkEncode(forward, Normalise(spec.mean, spec.std, device), device)
+    encode = NetworkEncode(built.network.to(device), Normalise(spec.mean, spec.std, device), device)
     logger.info("encoder %s: %d numbers, patches resized to %s px, weights %s", name, spec.dim, size_px, weights)
-    return Encoder(spec, size_px, file_sha256(weights), ResizeShortSide(size_px), encode)
+    return Encoder(spec, size_px, weights_sha256(weights), ResizeShortSide(size_px), encode)
 
 
 def _build_handcrafted(spec: EncoderSpec, checkpoint: str | None, size_px: int) -> Encoder:

@@ -285,6 +285,7 @@ ENTRIES = (
     _spec("mascaret", "remote", "", 1536, **HALF, **FP16, **AT_224, hub_id="wearewaiv/mascaret", **ASK, **ON_THE_HUB,
           trust_remote_code=True, **TRANSFORMERS, note="midnight12k tuned to be robust, raw class token; * patch size"),
     _spec("ticon", "ticon", "", 1536, pooling="embedding", **HOPTIMUS, **AT_224, hub_id="varunb/TICON", **ASK,
+          hub_file="backbone/checkpoint.pth",
           **ON_THE_HUB, source="https://github.com/cvlab-stonybrook/TICON",
           note="puts hoptimus1 features in context by six layers, of one patch alone at position 0; not built here"),
 )

@@ -31,7 +31,7 @@ def find_encoder(name: str) -> EncoderSpec:
         UsageError: unknown name, which lists the known ones; or a name that stands for different features.
     """
     if name.startswith(ANY_TIMM):
-        return EncoderSpec(name, "any_timm", name.removeprefix(ANY_TIMM), pooling="pooled", hub_file="")
+        return EncoderSpec(name, "any_timm", name.removeprefix(ANY_TIMM), pooling="pooled")
     plain, _, revision = name.partition(REVISION_MARK)
     spec = _hub_model(plain) if plain.startswith(ANY_HUB) else _entry(plain)
     return _at_revision(spec, name, revision) if REVISION_MARK in name else spec

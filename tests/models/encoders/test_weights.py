@@ -1,6 +1,4 @@
 import pickle
-import sys
-import types
 
 import pytest
 import timm
@@ -11,7 +9,8 @@ from torch import nn
 from models.encoders import weights
 from models.encoders.build import build_encoder
 from models.encoders.registry import find_encoder
-from models.encoders.weights import find_weights, load_weights, read_weights
+from models.encoders.state_dict import load_weights, read_weights
+from models.encoders.weights import find_weights
 from utils.errors import UsageError
 
 
@@ -127,32 +126,3 @@ def test_other_weights_change_the_fingerprint(tmp_path):
         prints.add(build_encoder("resnet50_trunc", checkpoint=str(tmp_path / f"{seed}.pt")).fingerprint)
     prints.add(build_encoder("resnet50_trunc", checkpoint=str(tmp_path / "1.pt"), target_patch_size=-1).fingerprint)
     assert len(prints) == 3
-
-
-def test_conch_without_its_package_says_what_to_install(tmp_path, monkeypatch):
-    (tmp_path / "conch.bin").touch()
-    monkeypatch.setitem(sys.modules, "conch", None)
-    with pytest.raises(UsageError, match="pip install"):
-        build_encoder("conch_v1", checkpoint=str(tmp_path / "conch.bin"))
-
-
-def test_conch_is_asked_for_features_before_the_projection(tmp_path, monkeypatch):
-    class Conch(nn.Module):
-        def encode_image(self, batch, proj_contrast, normalize):
-            assert not proj_contrast and not normalize and not self.training
-            return batch.mean(dim=(2, 3)).repeat(1, 200)[:, :512]
-
-    made = []
-
-    def create_model_from_pretrained(*args, **kwargs):
-        made.append(args)
-        return Conch(), None
-
-    package = types.SimpleNamespace(create_model_from_pretrained=create_model_from_pretrained)
-    monkeypatch.setitem(sys.modules, "conch", types.ModuleType("conch"))
-    monkeypatch.setitem(sys.modules, "conch.open_clip_custom", package)
-    path = tmp_path / "conch.bin"
-    path.touch()
-    encoder = build_encoder("conch_v1", checkpoint=str(path))
-    assert encoder.encode(torch.zeros(2, 8, 8, 3, dtype=torch.uint8)).shape == (2, encoder.dim)
-    assert made == [("conch_ViT-B-16", str(path))]
