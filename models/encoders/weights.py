@@ -159,7 +159,7 @@ def _advice(spec: EncoderSpec) -> str:
 def _where(spec: EncoderSpec) -> str:
     """Say what to fetch, and from where."""
     if not spec.hub_id:
-        return f"fetch {spec.hub_file or 'its weights'}{f' as {spec.source} says' if spec.source else ''}"
+        return f"fetch {spec.hub_file} from {spec.source or 'its authors'} on a machine with network"
     what = spec.hub_file if spec.family not in WITH_THEIR_FOLDER else "the whole folder"
     ask = " (ask for access there)" if spec.gated else ""
     return f"fetch {what} of {HUB}/{spec.hub_id}{ask} on a machine with network"
