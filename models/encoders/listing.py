@@ -63,3 +63,7 @@ def encoder_markdown() -> str:
 
 def _rows() -> list[tuple[str, ...]]:
     return [tuple(COLUMNS), *(tuple(cell(spec) for cell in COLUMNS.values()) for spec in ENCODERS.values())]
+
+
+if __name__ == "__main__":
+    print(encoder_markdown())
