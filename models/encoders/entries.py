@@ -73,7 +73,7 @@ NON_COMMERCIAL: Facts = {"licence": "non-commercial"}
 ON_THE_HUB: Facts = {"licence": "see the hub"}
 BIN: Facts = {"hub_file": "pytorch_model.bin"}
 OPEN_CLIP_BIN: Facts = {"hub_file": "open_clip_pytorch_model.bin"}
-TRANSFORMERS: Facts = {"needs": "transformers"}
+TRANSFORMERS: Facts = {"needs": "transformers>=5.10"}
 OPEN_CLIP: Facts = {"needs": "open_clip_torch"}
 CONCH: Facts = {"needs": "git+https://github.com/mahmoodlab/CONCH", "env_var": "CONCH_CKPT_PATH"}
 MUSK: Facts = {"needs": "fairscale git+https://github.com/lilab-stanford/MUSK"}
@@ -249,11 +249,11 @@ ENTRIES = (
              note="* normalisation, interpolation: the hub's processor; * patch size"),
     _spec("gemma4-e4b", "gemma4", "Gemma4VisionModel", 768, options={"use_clipped_linears": True}, pooling="mean",
           num_prefix_tokens=0, input_size_px=768, **BICUBIC, **UNIT, **BF16, **AT_224, hub_id="google/gemma-4-E4B",
-          **APACHE, unused=GEMMA_REST, needs="transformers>=5",
+          **APACHE, unused=GEMMA_REST, **TRANSFORMERS,
           note="vision tower of a language model; patches become 768 px, mean of 256 tokens; * options, licence, gate"),
     _spec("gemma4-26b", "gemma4", "Gemma4VisionModel", 1152, options=GEMMA_26B, pooling="mean", num_prefix_tokens=0,
           input_size_px=768, **BICUBIC, **UNIT, **BF16, **AT_224, hub_id="google/gemma-4-26B-A4B",
-          hub_file="model.safetensors.index.json", **APACHE, unused=GEMMA_REST, needs="transformers>=5",
+          hub_file="model.safetensors.index.json", **APACHE, unused=GEMMA_REST, **TRANSFORMERS,
           note="vision tower of a language model; patches become 768 px, mean of 256 tokens; * options, licence, gate"),
 
     # ---- open_clip ----
@@ -275,7 +275,7 @@ ENTRIES = (
     _musk("musk-ms_aug", 2048, with_head=False, ms_aug=True, **HALF, note="two scales, STAMP's musk; * dim"),
     _musk("musk-head", 1024, with_head=True, ms_aug=False, note="after the head, ImageNet's colours: LazySlide's musk"),
     _spec("conch_v15", "remote", "return_conch", 768, pooling="embedding", **AT_448, **FP16, hub_id="MahmoodLab/TITAN",
-          **ASK, **ND, trust_remote_code=True, needs="transformers einops einops-exts",
+          **ASK, **ND, trust_remote_code=True, needs="transformers>=5.10 einops einops-exts",
           note="bilinear, as TRIDENT; LazySlide: bicubic; TRIDENT takes the same network from MahmoodLab/conchv1_5"),
     _spec("genbio-pathfm", "remote", "", 4608, pooling="embedding", **GENBIO, **BF16, **AT_224,
           hub_id="genbio-ai/genbio-pathfm", licence="GenBio AI Community", trust_remote_code=True,

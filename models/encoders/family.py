@@ -49,12 +49,12 @@ class Family:
         """
         if self.load:
             return self.load(spec, weights)
-        network = self._frugally(spec)
+        network = self.unfilled(spec)
         load_weights(network, weights, may_lack=self.may_lack, unused=spec.unused, rename=self.rename)
         return network
 
-    def _frugally(self, spec: EncoderSpec) -> nn.Module:
-        """Return the network without numbers where the file holds all of them: a giant takes half a minute to fill."""
+    def unfilled(self, spec: EncoderSpec) -> nn.Module:
+        """Return a network that is to be filled: of shapes only, where weights hold all its numbers, as of giants."""
         if not self.all_in_weights:
             return self.create(spec)
         with torch.device("meta"):

@@ -62,17 +62,21 @@ def read_weights(path: Path, *, unused: tuple[str, ...] = ()) -> State:
             state |= _read_safetensors(file, unused) if file.suffix == ".safetensors" else _read_torch(file, unused)
         except (DamagedFileError, SafetensorError, OSError) as error:
             raise UsageError(f"weights {file} are damaged or hold more than tensors: {one_line(error)}") from error
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    return state
 
 
 def _read_safetensors(path: Path, unused: tuple[str, ...]) -> State:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(saved) for name, saved in _used(file.keys(), unused).items()}
+        return {name: _float32(file.get_tensor(saved)) for name, saved in _used(file.keys(), unused).items()}
 
 
 def _read_torch(path: Path, unused: tuple[str, ...]) -> State:
     saved = _network_of(read_torch_file(path))
-    return {name: saved[wrapped] for name, wrapped in _used(saved, unused).items()}
+    return {name: _float32(saved[wrapped]) for name, wrapped in _used(saved, unused).items()}
+
+
+def _float32(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _network_of(loaded: object) -> State:

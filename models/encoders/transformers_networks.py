@@ -1,5 +1,6 @@
 """Networks of Hugging Face's transformers, which also knows the names that its earlier versions gave to parameters."""
 
+import re
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from models.encoders.family import Family
 from models.encoders.packages import import_for
 from models.encoders.spec import EncoderSpec
 from models.encoders.state_dict import State, read_weights, require_fit
+from utils.errors import UsageError
 
 # Arguments that leave out what lies beyond the tokens.
 WITHOUT_HEAD: dict[str, dict[str, object]] = {"ViTModel": {"add_pooling_layer": False}}
+CONFIG = re.compile("Model.*")  # SomeVisionModelWithProjection is configured by SomeVisionConfig
 OUTPUTS = {"embedding": "image_embeds", "pooler": "pooler_output"}
 POSITIONS = "embeddings.position_embeddings"
 SIZED_BY_WEIGHTS = ("Dinov2Model", "Dinov2WithRegistersModel")  # they interpolate positions to any input
@@ -21,20 +24,26 @@ SIZED_BY_WEIGHTS = ("Dinov2Model", "Dinov2WithRegistersModel")  # they interpola
 
 def create_transformers(spec: EncoderSpec) -> nn.Module:
     """Make a network of transformers without weights."""
-    kind = _class(spec)
-    return kind(kind.config_class(**dict(spec.options)), **WITHOUT_HEAD.get(spec.architecture, {}))
+    kind, config = _classes(spec)
+    return kind(config(**dict(spec.options)), **WITHOUT_HEAD.get(spec.architecture, {}))
 
 
-def _class(spec: EncoderSpec) -> Any:
-    return getattr(import_for(spec, "transformers"), spec.architecture)
+def _classes(spec: EncoderSpec) -> tuple[Any, Any]:
+    """Return the classes of a network and of its configuration."""
+    transformers = import_for(spec, "transformers")
+    try:
+        return getattr(transformers, spec.architecture), getattr(transformers, CONFIG.sub("Config", spec.architecture))
+    except AttributeError as error:
+        found = f"transformers {transformers.__version__} has no {spec.architecture}"
+        raise UsageError(f"{spec.name}: {found}: pip install {spec.needs!r}") from error
 
 
 def load_transformers(spec: EncoderSpec, weights: Path) -> nn.Module:
     """Make a network of transformers with the weights of a file."""
-    kind, state = _class(spec), read_weights(weights, unused=spec.unused)
+    (kind, config), state = _classes(spec), read_weights(weights, unused=spec.unused)
     network, found = kind.from_pretrained(
         None,
-        config=kind.config_class(**dict(spec.options) | _size_of_positions(spec, state)),
+        config=config(**dict(spec.options) | _size_of_positions(spec, state)),
         state_dict=state,
         dtype=torch.float32,
         output_loading_info=True,

@@ -11,6 +11,7 @@ from transformers.core_model_loading import revert_weight_conversion
 
 from models.encoders.network import FAMILIES, build_empty
 from models.encoders.registry import ENCODERS, EncoderSpec
+from models.encoders.state_dict import is_empty
 
 # Families whose code comes with a package or from the hub, and is not to be had here.
 ELSEWHERE = ("handcrafted", "conch", "musk", "remote", "ticon")
@@ -67,7 +68,9 @@ def small(spec: EncoderSpec) -> EncoderSpec:
 def filled(spec: EncoderSpec) -> nn.Module:
     """Return the body of a network full of numbers that no other has."""
     torch.manual_seed(0)
-    body = FAMILIES[spec.family].create(spec).eval()
+    body = FAMILIES[spec.family].unfilled(spec).eval()
+    if is_empty(body):
+        body = body.to_empty(device="cpu")
     for name, tensor in body.state_dict().items():
         if tensor.is_floating_point():
             tensor.normal_(std=0.05)
