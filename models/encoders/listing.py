@@ -19,7 +19,8 @@ def _patches(spec: EncoderSpec) -> str:
 def _access(spec: EncoderSpec) -> str:
     if not spec.hub_file:
         return "none needed"
-    return "gated" if spec.gated else "open"
+    disputed = "*" if "gate" in spec.note else ""
+    return f"{'gated' if spec.gated else 'open'}{disputed}"
 
 
 def _source(spec: EncoderSpec) -> str:
@@ -37,7 +38,7 @@ COLUMNS: dict[str, Callable[[EncoderSpec], str]] = {
     "pooling": lambda spec: spec.pooling,
     "patches px @ µm/px": _patches,
     "format": lambda spec: spec.autocast,
-    "weights": _access,
+    "weights (* disputed)": _access,
     "licence": lambda spec: spec.licence,
     "source": _source,
     "needs": _needs,

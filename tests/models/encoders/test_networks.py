@@ -86,3 +86,27 @@ def test_weights_of_another_network_are_refused_with_the_first_names_that_do_not
         with pytest.raises(UsageError, match=r"w\.pt do not fit the encoder: they .*(lack|unknown)") as caught:
             build_network(small(find_encoder(other)), tmp_path / "w.pt")
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "place"), [("uni_v1", "norm.weight"), ("phikon", "layernorm.weight"), ("quiltnet-b-32", "visual.proj")]
+)
+def test_each_name_that_does_not_match_is_named(tmp_path, encoder, place):
+    spec = small(find_encoder(encoder))
+    whole = published(filled(spec))
+    for change, message in (
+        (lambda state: state.pop(place), f"they lack {place}"),
+        (lambda state: state.update(extra=torch.ones(1)), "they have unknown extra"),
+        (lambda state: state.update({place: torch.ones(7)}), f"they have another shape of {place}"),
+    ):
+        state = dict(whole)
+        change(state)
+        torch.save(state, tmp_path / "w.pt")
+        with pytest.raises(UsageError) as caught:
+            build_network(spec, tmp_path / "w.pt")
+        assert str(caught.value) == f"weights {tmp_path / 'w.pt'} do not fit the encoder: {message}"
+
+
+def test_a_network_without_weights_is_untrained_and_runs():
+    built = build_network(small(find_encoder("uni_v1")), None)
+    assert built.network(torch.rand(1, 3, 224, 224)).shape == (1, 48)

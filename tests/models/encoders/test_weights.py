@@ -99,6 +99,28 @@ def test_without_weights_the_user_is_told_what_to_fetch_and_how_to_pass_it(spec)
     assert "\n" not in str(caught.value)
 
 
+def test_the_hub_is_asked_for_gated_weights_only_by_users_who_are_logged_in(monkeypatch):
+    asked = []
+
+    def refused(address, **_options):
+        asked.append(address)
+        raise OSError("no access")
+
+    monkeypatch.setattr(weights, "get_hf_file_metadata", refused)
+    for token in (None, "hf_of_mine"):
+        monkeypatch.setattr(weights, "get_token", lambda token=token: token)
+        with pytest.raises(UsageError, match="ask for access there"):
+            find_weights(find_encoder("uni_v1"), None)
+    assert asked == ["https://huggingface.co/MahmoodLab/UNI/resolve/main/pytorch_model.bin"]
+
+
+def test_a_model_of_the_hub_is_in_the_cache_only_with_its_config(cache):
+    snapshot = put_into_cache(cache, "owner/model", "0" * 40, ["model.safetensors"])
+    assert weights._cached(find_encoder("hf-hub:owner/model")) is None
+    (snapshot / "config.json").touch()
+    assert find_weights(find_encoder("hf-hub:owner/model"), None) == snapshot / "model.safetensors"
+
+
 @pytest.mark.parametrize("name", ["ctranspath", "chief-ctranspath", "retccl", "dinobloom-s"])
 def test_weights_that_are_not_on_the_hub_are_said_to_be_elsewhere(name):
     spec = find_encoder(name)
