@@ -1,82 +1,114 @@
-"""Encoders that are torch networks: timm's, and those of a package of their own."""
+"""Encoders that are torch networks: made, filled with their weights, and pooled to one feature a patch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import timm
 import torch
 from torch import nn
 
-from models.encoders.registry import EncoderSpec
-from models.encoders.weights import load_weights
+from models.encoders.any_timm import ANY_HUB, ANY_TIMM
+from models.encoders.conch_network import CONCH
+from models.encoders.family import Family
+from models.encoders.gemma_network import GEMMA
+from models.encoders.keep_network import KEEP
+from models.encoders.musk_network import MUSK
+from models.encoders.open_clip_networks import OPEN_CLIP
+from models.encoders.pooling import POOLINGS
+from models.encoders.remote_networks import REMOTE, require_trust
+from models.encoders.spec import EncoderSpec
+from models.encoders.timm_networks import TIMM
+from models.encoders.transformers_networks import TRANSFORMERS
 from utils.errors import UsageError
 
-# The pretrained classifier's last stages, which a truncated network does not have.
-BEHIND_LAYER3 = ("layer4.", "fc.")
-BATCH_COUNTER = ("num_batches_tracked",)  # of no use once trained, and missing in pruned files
+FAMILIES: dict[str, Family] = {
+    "timm": TIMM,
+    "any_timm": ANY_TIMM,
+    "any_hub": ANY_HUB,
+    "keep": KEEP,
+    "transformers": TRANSFORMERS,
+    "gemma4": GEMMA,
+    "open_clip": OPEN_CLIP,
+    "conch": CONCH,
+    "musk": MUSK,
+    "remote": REMOTE,
+}
+
+
+class EncoderNetwork(nn.Module):
+    """A network and how its output becomes one feature a patch.
+
+    Args:
+        body: the network, with the names of its state dict.
+        family: runs it.
+        spec: the encoder's facts.
+    """
+
+    def __init__(self, body: nn.Module, family: Family, spec: EncoderSpec) -> None:
+        super().__init__()
+        self.body = body
+        self._run, self._pool, self._spec = family.run, POOLINGS[spec.pooling], spec
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return features (B, D) of a normalised batch (B, 3, H, W)."""
+        return self._pool(self._run(self.body, batch, self._spec), self._spec.num_prefix_tokens)
 
 
 @dataclass(frozen=True)
 class BuiltNetwork:
-    """A network with its weights.
+    """A network that is ready to use.
 
     Attributes:
-        network: float32, in evaluation mode, on the CPU; normalised float32 (B, 3, h, w) -> (B, D).
-        spec: its facts, completed with what is known only when it is built.
+        network: in eval mode, float32 on the CPU: normalised float32 (B, 3, H, W) → (B, D).
+        spec: the encoder's facts, with those that are known only now.
     """
 
     network: nn.Module
     spec: EncoderSpec
 
 
-def build_network(spec: EncoderSpec, weights: Path, *, trust_remote_code: bool = False) -> BuiltNetwork:
-    """Build a network and load its weights."""
-    return BuiltNetwork({"timm": build_timm, "conch": build_conch}[spec.family](spec, weights), spec)
+def build_network(spec: EncoderSpec, weights: Path | None, *, trust_remote_code: bool = False) -> BuiltNetwork:
+    """Build a network with its weights.
 
-
-def build_timm(spec: EncoderSpec, weights: Path) -> nn.Module:
-    """Build a network of timm; feature maps are averaged over their pixels."""
-    options: dict[str, Any] = dict(spec.options)
-    network = timm.create_model(spec.architecture, pretrained=False, **options)
-    load_weights(network, weights, may_lack=BATCH_COUNTER, unused=BEHIND_LAYER3)
-    network.eval()
-    return PooledFeatures(network) if options.get("features_only") else network
-
-
-class PooledFeatures(nn.Module):
-    """The last feature map of a network, averaged over its pixels."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self._network = network
-
-    def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """Return (B, D) of a batch (B, 3, H, W)."""
-        return self._network(batch)[-1].mean(dim=(2, 3))
-
-
-def build_conch(spec: EncoderSpec, weights: Path) -> nn.Module:
-    """Build CONCH from its own package, as an image encoder before the contrastive projection.
+    Args:
+        spec: an entry of the registry, with a family that is a network.
+        weights: as ``find_weights`` gives them; None: untrained, for measurements.
+        trust_remote_code: whether the user lets code of the hub run.
 
     Raises:
-        UsageError: the package is not installed.
+        UsageError: the weights do not fit or are damaged, a package is missing, or code of the hub is not trusted.
     """
-    try:
-        from conch.open_clip_custom import create_model_from_pretrained
-    except ImportError as error:
-        raise UsageError(
-            f"{spec.name} needs the package conch: pip install git+https://github.com/mahmoodlab/CONCH"
-        ) from error
-    model, _ = create_model_from_pretrained(spec.architecture, str(weights))
-    model.eval()
-    return _Conch(model)
+    require_trust(spec, trust_remote_code)
+    family = _family(spec)
+    spec = family.complete(spec, weights)
+    body = family.create(spec) if weights is None else family.trained(spec, weights)
+    network = _ready(body, family, spec)
+    return BuiltNetwork(network, spec if spec.dim else replace(spec, dim=_features_of(network, spec)))
 
 
-class _Conch(nn.Module):
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self._model = model
+def build_empty(spec: EncoderSpec) -> nn.Module:
+    """Build a network of shapes only, on torch's meta device, which takes no memory.
 
-    def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        return self._model.encode_image(batch, proj_contrast=False, normalize=False)
+    Raises:
+        UsageError: a package is missing, or the network is known only once its weights are at hand.
+    """
+    family = _family(spec)
+    spec = family.complete(spec, None)
+    with torch.device("meta"):
+        return _ready(family.create(spec), family, spec)
+
+
+def _family(spec: EncoderSpec) -> Family:
+    family = FAMILIES.get(spec.family)
+    if family is None:
+        raise UsageError(f"{spec.name} is not built here; its code: {spec.source}")
+    return family
+
+
+def _ready(body: nn.Module, family: Family, spec: EncoderSpec) -> EncoderNetwork:
+    return EncoderNetwork(body, family, spec).eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def _features_of(network: nn.Module, spec: EncoderSpec) -> int:
+    """Return how many numbers a network gives, by a run: models of timm are many, and say it in several ways."""
+    return network(torch.zeros(1, 3, spec.input_size_px, spec.input_size_px)).shape[-1]

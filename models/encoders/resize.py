@@ -5,13 +5,12 @@ Published encoders were trained and are evaluated on patches that Pillow resized
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
 
-Interpolation = Literal["bilinear", "bicubic"]
+Interpolation = str  # "bilinear" or "bicubic"
 
 _PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _RADIUS = {"bilinear": 1.0, "bicubic": 2.0}  # of the kernel, in pixels of the coarser picture
@@ -70,7 +69,7 @@ def _resample(batch: torch.Tensor, axis: int, size_px: int, interpolation: Inter
 
 
 def _taps(from_px: int, to_px: int, interpolation: Interpolation) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first source pixel of each target pixel, int64 (to,), and the weights from there on, int32 (to, taps)."""
+    """Return the first source pixel of each target pixel, int64 (to,), and the weights from there, int32 (to, taps)."""
     scale = from_px / to_px
     stretch = max(scale, 1.0)  # making smaller widens the kernel
     radius = _RADIUS[interpolation] * stretch
@@ -85,7 +84,7 @@ def _taps(from_px: int, to_px: int, interpolation: Interpolation) -> tuple[np.nd
 
 
 def _kernel(distance: np.ndarray, interpolation: Interpolation) -> np.ndarray:
-    """Return the weight at a distance from the centre: a triangle, or Keys 1981 ("Cubic convolution ...") with a=-0.5."""
+    """Return the weight at a distance from the centre: a triangle, or the cubic of Keys 1981 with a = -0.5."""
     x = np.abs(distance)
     if interpolation == "bilinear":
         return np.maximum(1 - x, 0)

@@ -1,134 +1,165 @@
-"""Pretrained weights of an encoder: where they come from, and how they get into the network."""
+"""Pretrained weights of an encoder: where they come from."""
 
+import hashlib
 import logging
 import os
 from pathlib import Path
 
-import torch
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url, snapshot_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
-from models.encoders.registry import EncoderSpec
-from utils.errors import UsageError, one_line
+from models.encoders.spec import EncoderSpec
+from models.encoders.state_dict import SHARD_INDEX, few, shard_names, shards
+from utils.errors import UsageError
 from utils.fingerprint import file_sha256
-from utils.torch_file import DamagedFileError, read_torch_file
 
 logger = logging.getLogger(__name__)
 
+HUB = "https://huggingface.co"
 HUB_TIMEOUT_S = 10
 # The hub's own errors, and those of the HTTP library below it, which differs between its releases.
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, HfHubHTTPError.__bases__[0])  # type: ignore[assignment]
-# Prefixes under which training frameworks keep the network.
-WRAPPERS = ("module.", "model.", "backbone.")
+# Names under which most weights are published; an entry's own comes first.
+USUAL_FILES = ("model.safetensors", "model.safetensors" + SHARD_INDEX, "pytorch_model.bin")
+ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
+WITH_THEIR_FOLDER = ("remote", "any_hub")  # families whose network is described beside the weights
 
 
 def find_weights(spec: EncoderSpec, checkpoint: str | None) -> Path:
     """Return the file of weights: the given one, that of the environment variable, or that of the hub.
 
+    Args:
+        spec: an entry of the registry.
+        checkpoint: a file, or a downloaded folder of the hub; None: the environment variable's, else the hub's.
+
+    Returns:
+        The file, or the index of the files that hold the parts.
+
     Raises:
-        UsageError: there is none; says which file to fetch and how to pass it.
+        UsageError: there is none; says which file to fetch, where, and how to pass it.
     """
+    spec = _with_hub(spec)
     given = checkpoint or (os.environ.get(spec.env_var) if spec.env_var else None)
     if given:
-        path = Path(given).expanduser()
-        if not path.is_file():
-            raise UsageError(f"{spec.name}: no file of weights {given}; {_advice(spec)}")
-        return path
-    if not spec.open_weights:
+        return _given(spec, given)
+    if not spec.hub_id:
         raise UsageError(f"{spec.name} needs weights; {_advice(spec)}")
-    return _from_hub(spec)
+    _require_revision(spec)
+    cached = _cached(spec)
+    if cached:
+        return cached
+    if spec.gated and not get_token():
+        raise UsageError(f"{spec.name} needs weights; {_advice(spec)}")
+    return _fetched(spec)
 
 
 def weights_sha256(path: Path) -> str:
-    """Return what changes with the weights."""
-    return file_sha256(path)
+    """Return the SHA-256 of a file of weights; of several, that of their own SHA-256s in the order of their names."""
+    files = sorted(_weight_files(path)) if path.is_dir() else shards(path)
+    if len(files) == 1:
+        return file_sha256(files[0])
+    return hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()
 
 
-def _from_hub(spec: EncoderSpec) -> Path:
-    """Return the hub's file: as cached, which asks no network, else fetched."""
-    try:
-        return Path(hf_hub_download(spec.hub_id, spec.hub_file, local_files_only=True))
-    except LocalEntryNotFoundError:
-        logger.info("fetching %s of %s", spec.hub_file, spec.hub_id)
-    try:
-        # asks once, where the download itself would try for half a minute before it gives up
-        get_hf_file_metadata(hf_hub_url(spec.hub_id, spec.hub_file), timeout=HUB_TIMEOUT_S)
-        return Path(hf_hub_download(spec.hub_id, spec.hub_file))
-    except _HUB_ERRORS as error:
+def _with_hub(spec: EncoderSpec) -> EncoderSpec:
+    if spec.family != "any_timm":
+        return spec
+    from models.encoders.any_timm import on_the_hub  # timm takes seconds to import
+
+    return on_the_hub(spec)
+
+
+def _given(spec: EncoderSpec, given: str) -> Path:
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return _in_folder(spec, path)
+    if not path.is_file():
+        raise UsageError(f"{spec.name}: no file of weights {given}; {_advice(spec)}")
+    return path
+
+
+def _in_folder(spec: EncoderSpec, folder: Path) -> Path:
+    """Return the weights in a folder: under the entry's name for them, a usual one, or the only file there."""
+    for name in _candidates(spec):
+        if (folder / name).is_file():
+            return folder / name
+    files = _weight_files(folder)
+    if len(files) == 1:
+        return files[0]
+    found = f"several ({few([file.name for file in files])}): pass one" if files else f"none; {_advice(spec)}"
+    raise UsageError(f"{spec.name}: files of weights in {folder}: {found}")
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in ENDINGS and path.is_file())
+
+
+def _candidates(spec: EncoderSpec) -> list[str]:
+    return list(dict.fromkeys((spec.hub_file, *USUAL_FILES)))
+
+
+def _require_revision(spec: EncoderSpec) -> None:
+    """Refuse code of the hub that may change between two runs."""
+    if spec.trust_remote_code and not spec.revision:
         raise UsageError(
-            f"{spec.name}: its weights cannot be fetched here ({type(error).__name__}); {_advice(spec)}"
-        ) from error
+            f"{spec.name} runs code of {HUB}/{spec.hub_id}: say which revision, --model_name {spec.name}@COMMIT, "
+            "or pass a downloaded folder with --encoder_ckpt FOLDER"
+        )
+
+
+def _cached(spec: EncoderSpec) -> Path | None:
+    """Return what was fetched before, which asks no network."""
+    for name in _candidates(spec):
+        try:
+            return _download(spec, name, local_files_only=True)
+        except LocalEntryNotFoundError:
+            continue
+    return None
+
+
+def _fetched(spec: EncoderSpec) -> Path:
+    logger.info("fetching the weights of %s from %s/%s", spec.name, HUB, spec.hub_id)
+    for name in _candidates(spec):
+        try:
+            # asks once, where the download itself would try for half a minute before it gives up
+            address = hf_hub_url(spec.hub_id, name, revision=spec.revision or None)
+            get_hf_file_metadata(address, timeout=HUB_TIMEOUT_S)
+            return _download(spec, name, local_files_only=False)
+        except _HUB_ERRORS as error:
+            if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+                continue  # published under another of the usual names
+            raise UsageError(
+                f"{spec.name}: its weights cannot be fetched here ({type(error).__name__}); {_advice(spec)}"
+            ) from error
+    raise UsageError(f"{spec.name}: {HUB}/{spec.hub_id} has no {few(_candidates(spec))}")
+
+
+def _download(spec: EncoderSpec, name: str, *, local_files_only: bool) -> Path:
+    """Return a file of the hub, with what belongs to it in the same folder."""
+
+    def file(name: str) -> Path:
+        revision = spec.revision or None
+        return Path(hf_hub_download(spec.hub_id, name, revision=revision, local_files_only=local_files_only))
+
+    path = file(name)
+    if spec.family == "remote":
+        snapshot_download(spec.hub_id, revision=spec.revision or None, local_files_only=local_files_only)
+    elif spec.family in WITH_THEIR_FOLDER:
+        file("config.json")
+    if name.endswith(SHARD_INDEX):
+        for part in shard_names(path):
+            file(part)
+    return path
 
 
 def _advice(spec: EncoderSpec) -> str:
-    variable = f" or set {spec.env_var}" if spec.env_var else ""
-    return (
-        f"fetch {spec.hub_file} of https://huggingface.co/{spec.hub_id} on a machine with network "
-        f"and pass it with --encoder_ckpt FILE{variable}"
-    )
+    return f"{_where(spec)} and pass it with --encoder_ckpt FILE{f' or set {spec.env_var}' if spec.env_var else ''}"
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict from a safetensors or torch file, as float32, without what wraps the network.
-
-    Raises:
-        UsageError: the file is damaged or holds more than tensors.
-    """
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else _network_of(read_torch_file(path))
-    except (DamagedFileError, SafetensorError, OSError) as error:
-        raise UsageError(f"weights {path} are damaged or hold more than tensors: {one_line(error)}") from error
-    return {
-        _unwrapped(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
-    }
-
-
-def _network_of(loaded: object) -> dict[str, torch.Tensor]:
-    """Return the tensors of what a training framework saved, which may lie one dictionary deeper."""
-    for key in ("state_dict", "model", "teacher"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict):
-        raise DamagedFileError("no dictionary of tensors")
-    return {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
-
-
-def _unwrapped(name: str) -> str:
-    for prefix in WRAPPERS:
-        name = name.removeprefix(prefix)
-    return name
-
-
-def load_weights(
-    network: nn.Module, path: Path, *, may_lack: tuple[str, ...] = (), unused: tuple[str, ...] = ()
-) -> None:
-    """Put the weights of a file into a network.
-
-    Args:
-        network: takes them.
-        path: the file.
-        may_lack: endings of names that the file need not have.
-        unused: beginnings of names in the file that the network does not have.
-
-    Raises:
-        UsageError: the file lacks a parameter, has one too many, or one of another shape; names them.
-    """
-    state = {name: tensor for name, tensor in read_weights(path).items() if not name.startswith(unused or ("\0",))}
-    wanted = network.state_dict()
-    problems = {
-        "lack": [name for name in wanted if name not in state and not name.endswith(may_lack or ("\0",))],
-        "have unknown": [name for name in state if name not in wanted],
-        "have another shape of": [n for n in state if n in wanted and state[n].shape != wanted[n].shape],
-    }
-    text = "; ".join(f"{what} {_few(names)}" for what, names in problems.items() if names)
-    if text:
-        raise UsageError(f"weights {path} do not fit the encoder: they {text}")
-    network.load_state_dict(state, strict=False)
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+def _where(spec: EncoderSpec) -> str:
+    """Say what to fetch, and from where."""
+    if not spec.hub_id:
+        return f"fetch {spec.hub_file} from {spec.source or 'its authors'} on a machine with network"
+    what = spec.hub_file if spec.family not in WITH_THEIR_FOLDER else "the whole folder"
+    ask = " (ask for access there)" if spec.gated else ""
+    return f"fetch {what} of {HUB}/{spec.hub_id}{ask} on a machine with network"

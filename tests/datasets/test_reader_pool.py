@@ -53,7 +53,9 @@ def read_all(jobs, prepares=(), *, batch_size=5, num_workers=0, context=None):
     told = []
     with ReaderPool(jobs, prepares, batch_size=batch_size, num_workers=num_workers, context=context) as pool:
         for block in pool:
-            pixels[block.slide_number].update(zip(block.info.numbers.tolist(), block.pixels.numpy().copy()))
+            pixels[block.slide_number].update(
+                zip(block.info.numbers.tolist(), block.pixels.numpy().copy(), strict=True)
+            )
             told.append((block.slide_number, block.info))
     return pixels, told
 

@@ -1,7 +1,6 @@
 import pickle
-import sys
-import types
 
+import huggingface_hub
 import pytest
 import timm
 import torch
@@ -10,9 +9,11 @@ from torch import nn
 
 from models.encoders import weights
 from models.encoders.build import build_encoder
-from models.encoders.registry import find_encoder
-from models.encoders.weights import find_weights, load_weights, read_weights
+from models.encoders.registry import ENCODERS, find_encoder
+from models.encoders.state_dict import load_weights, read_weights
+from models.encoders.weights import find_weights, weights_sha256
 from utils.errors import UsageError
+from utils.fingerprint import file_sha256
 
 
 def small_network() -> nn.Module:
@@ -76,26 +77,124 @@ def test_the_given_file_wins_over_the_environment_variable(tmp_path, monkeypatch
     assert find_weights(spec, str(given)) == given
 
 
-@pytest.mark.parametrize(("name", "variable"), [("uni_v1", "UNI_CKPT_PATH"), ("conch_v1", "CONCH_CKPT_PATH")])
-def test_without_weights_the_user_is_told_what_to_fetch_and_how_to_pass_it(name, variable, monkeypatch):
-    monkeypatch.delenv(variable, raising=False)
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Give every test an empty cache of the hub, no token, and none of the user's variables."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(weights, "get_token", lambda: None)
+    for spec in ENCODERS.values():
+        monkeypatch.delenv(spec.env_var or "NO_VARIABLE", raising=False)
+    return tmp_path / "cache"
+
+
+GATED = [s for s in ENCODERS.values() if s.gated and not s.trust_remote_code]
+
+
+@pytest.mark.parametrize("spec", GATED, ids=lambda s: s.name)
+def test_without_weights_the_user_is_told_what_to_fetch_and_how_to_pass_it(spec):
     with pytest.raises(UsageError) as caught:
-        build_encoder(name)
-    text = str(caught.value)
-    assert all(part in text for part in ("pytorch_model.bin", find_encoder(name).hub_id, "--encoder_ckpt", variable))
+        find_weights(spec, None)
+    where = f"fetch {spec.hub_file} of https://huggingface.co/{spec.hub_id} (ask for access there)"
+    assert all(part in str(caught.value) for part in (spec.name, where, "--encoder_ckpt FILE", spec.env_var))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_hub_is_asked_for_gated_weights_only_by_users_who_are_logged_in(monkeypatch):
+    asked = []
+
+    def refused(address, **_options):
+        asked.append(address)
+        raise OSError("no access")
+
+    monkeypatch.setattr(weights, "get_hf_file_metadata", refused)
+    for token in (None, "hf_of_mine"):
+        monkeypatch.setattr(weights, "get_token", lambda token=token: token)
+        with pytest.raises(UsageError, match="ask for access there"):
+            find_weights(find_encoder("uni_v1"), None)
+    assert asked == ["https://huggingface.co/MahmoodLab/UNI/resolve/main/pytorch_model.bin"]
+
+
+def test_a_model_of_the_hub_is_in_the_cache_only_with_its_config(cache):
+    snapshot = put_into_cache(cache, "owner/model", "0" * 40, ["model.safetensors"])
+    assert weights._cached(find_encoder("hf-hub:owner/model")) is None
+    (snapshot / "config.json").touch()
+    assert find_weights(find_encoder("hf-hub:owner/model"), None) == snapshot / "model.safetensors"
+
+
+@pytest.mark.parametrize("name", ["ctranspath", "chief-ctranspath", "retccl", "dinobloom-s"])
+def test_weights_that_are_not_on_the_hub_are_said_to_be_elsewhere(name):
+    spec = find_encoder(name)
+    with pytest.raises(UsageError, match=f"fetch {spec.hub_file} from {spec.source} .*--encoder_ckpt FILE"):
+        find_weights(spec, None)
+
+
+def put_into_cache(cache, hub_id, revision, files):
+    """Lay files out as the hub's client does."""
+    repository = cache / f"models--{hub_id.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(revision)
+    (repository / "snapshots" / revision).mkdir(parents=True)
+    for name in files:
+        (repository / "snapshots" / revision / name).touch()
+    return repository / "snapshots" / revision
+
+
+@pytest.mark.parametrize("file", ["pytorch_model.bin", "model.safetensors"])
+def test_what_was_fetched_before_serves_without_network_even_where_gated(cache, file):
+    snapshot = put_into_cache(cache, "MahmoodLab/UNI2-h", "0" * 40, ["config.json", file])
+    assert find_weights(find_encoder("uni_v2"), None) == snapshot / file
+    with pytest.raises(UsageError, match="ask for access there"):
+        find_weights(find_encoder(f"uni_v2@{'1' * 40}"), None)  # another revision is not there
+
+
+def test_parts_in_the_cache_count_only_when_all_are_there(cache):
+    index = "model.safetensors.index.json"
+    snapshot = put_into_cache(cache, "google/gemma-4-26B-A4B", "0" * 40, ["a.safetensors"])
+    (snapshot / index).write_text('{"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}')
+    assert weights._cached(find_encoder("gemma4-26b")) is None
+    (snapshot / "b.safetensors").touch()
+    assert find_weights(find_encoder("gemma4-26b"), None) == snapshot / index
+
+
+def test_a_folder_of_the_hub_serves_as_weights_and_its_only_file_is_found_under_any_name(tmp_path):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "config.json").touch()
+    with pytest.raises(UsageError, match=r"files of weights in .*hub: none; fetch"):
+        find_weights(find_encoder("uni_v1"), str(tmp_path / "hub"))
+    (tmp_path / "hub" / "mine.pth").touch()
+    assert find_weights(find_encoder("uni_v1"), str(tmp_path / "hub")) == tmp_path / "hub" / "mine.pth"
+    (tmp_path / "hub" / "other.pth").touch()
+    with pytest.raises(UsageError, match=r"several \(mine.pth, other.pth\): pass one"):
+        find_weights(find_encoder("uni_v1"), str(tmp_path / "hub"))
+    (tmp_path / "hub" / "pytorch_model.bin").touch()
+    assert find_weights(find_encoder("uni_v1"), str(tmp_path / "hub")).name == "pytorch_model.bin"
+
+
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(UsageError, match=r"uni_v1: no file of weights nowhere/uni\.bin; fetch pytorch_model\.bin"):
+        find_weights(find_encoder("uni_v1"), "nowhere/uni.bin")
+
+
+def test_a_hash_of_weights_covers_every_file_and_of_one_file_is_its_own(tmp_path):
+    one, two = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    one.write_bytes(b"1")
+    assert weights_sha256(one) == weights_sha256(tmp_path) == file_sha256(one)
+    two.write_bytes(b"2")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"x": "b.safetensors", "y": "a.safetensors"}}')
+    both = weights_sha256(index)
+    assert both == weights_sha256(tmp_path)
+    two.write_bytes(b"3")
+    assert weights_sha256(index) != both
 
 
 def test_without_network_the_hub_is_asked_once_and_the_file_is_named(monkeypatch):
     asked = []
 
-    def not_cached(*args, **kwargs):
-        raise weights.LocalEntryNotFoundError("not cached")
-
     def no_network(*args, **kwargs):
         asked.append(kwargs["timeout"])
         raise OSError("no network")
 
-    monkeypatch.setattr(weights, "hf_hub_download", not_cached)
     monkeypatch.setattr(weights, "get_hf_file_metadata", no_network)
     with pytest.raises(UsageError, match=r"model\.safetensors of https://huggingface\.co/timm/resnet50\.tv_in1k"):
         build_encoder("resnet50_trunc")
@@ -127,32 +226,3 @@ def test_other_weights_change_the_fingerprint(tmp_path):
         prints.add(build_encoder("resnet50_trunc", checkpoint=str(tmp_path / f"{seed}.pt")).fingerprint)
     prints.add(build_encoder("resnet50_trunc", checkpoint=str(tmp_path / "1.pt"), target_patch_size=-1).fingerprint)
     assert len(prints) == 3
-
-
-def test_conch_without_its_package_says_what_to_install(tmp_path, monkeypatch):
-    (tmp_path / "conch.bin").touch()
-    monkeypatch.setitem(sys.modules, "conch", None)
-    with pytest.raises(UsageError, match="pip install"):
-        build_encoder("conch_v1", checkpoint=str(tmp_path / "conch.bin"))
-
-
-def test_conch_is_asked_for_features_before_the_projection(tmp_path, monkeypatch):
-    class Conch(nn.Module):
-        def encode_image(self, batch, proj_contrast, normalize):
-            assert not proj_contrast and not normalize and not self.training
-            return batch.mean(dim=(2, 3)).repeat(1, 200)[:, :512]
-
-    made = []
-
-    def create_model_from_pretrained(*args, **kwargs):
-        made.append(args)
-        return Conch(), None
-
-    package = types.SimpleNamespace(create_model_from_pretrained=create_model_from_pretrained)
-    monkeypatch.setitem(sys.modules, "conch", types.ModuleType("conch"))
-    monkeypatch.setitem(sys.modules, "conch.open_clip_custom", package)
-    path = tmp_path / "conch.bin"
-    path.touch()
-    encoder = build_encoder("conch_v1", checkpoint=str(path))
-    assert encoder.encode(torch.zeros(2, 8, 8, 3, dtype=torch.uint8)).shape == (2, encoder.dim)
-    assert made == [("conch_ViT-B-16", str(path))]

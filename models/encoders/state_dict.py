@@ -1,0 +1,167 @@
+"""State dicts of strangers: read as tensors only, freed of what wraps the network, and put in where every name fits."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from utils.errors import UsageError, one_line
+from utils.torch_file import DamagedFileError, read_torch_file
+
+State = dict[str, torch.Tensor]
+Renaming = Callable[[State, nn.Module], State]
+
+SHARD_INDEX = ".index.json"
+# Prefixes under which training frameworks and larger models keep the network, in the order they are wrapped.
+WRAPPERS = ("module.", "model.", "backbone.", "vision_tower.")
+# Keys under which training programs keep the state dict beside other things.
+CONTAINERS = ("state_dict", "model", "teacher")
+NOTHING = ("\0",)  # the beginning, or the end, of no name
+
+
+def shards(path: Path) -> list[Path]:
+    """Return the files of weights behind a path, in the order of their names: the file, or those that an index lists.
+
+    Raises:
+        UsageError: the index cannot be read, or a file that it lists is not there.
+    """
+    if not path.name.endswith(SHARD_INDEX):
+        return [path]
+    files = [path.parent / name for name in shard_names(path)]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise UsageError(f"weights {path}: fetch {few(missing)} into the same folder")
+    return files
+
+
+def shard_names(path: Path) -> list[str]:
+    """Return the names of the files that an index lists, which lie beside it, in order."""
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
+        return sorted({Path(str(file)).name for file in listed})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"weights {path} are no index of weights: {one_line(error)}") from error
+
+
+def read_weights(path: Path, *, unused: tuple[str, ...] = ()) -> State:
+    """Read a state dict from a safetensors or torch file, or from shards, as float32, without what wraps the network.
+
+    Args:
+        path: the file, or the index of shards.
+        unused: beginnings of names, unwrapped, that are left out.
+
+    Raises:
+        UsageError: a file is damaged or holds more than tensors.
+    """
+    state: State = {}
+    for file in shards(path):
+        try:
+            state |= _read_safetensors(file, unused) if file.suffix == ".safetensors" else _read_torch(file, unused)
+        except (DamagedFileError, SafetensorError, OSError) as error:
+            raise UsageError(f"weights {file} are damaged or hold more than tensors: {one_line(error)}") from error
+    return state
+
+
+def _read_safetensors(path: Path, unused: tuple[str, ...]) -> State:
+    with safe_open(path, framework="pt") as file:
+        return {name: _float32(file.get_tensor(saved)) for name, saved in _used(file.keys(), unused).items()}
+
+
+def _read_torch(path: Path, unused: tuple[str, ...]) -> State:
+    saved = _network_of(read_torch_file(path))
+    return {name: _float32(saved[wrapped]) for name, wrapped in _used(saved, unused).items()}
+
+
+def _float32(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _network_of(loaded: object) -> State:
+    """Return the tensors of what a training framework saved, which may lie one dictionary deeper."""
+    for key in CONTAINERS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict):
+        raise DamagedFileError("no dictionary of tensors")
+    return {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+
+
+def _used(saved: Iterable[str], unused: tuple[str, ...]) -> dict[str, str]:
+    """Return the names of the encoder's tensors, each with the name that it is saved under."""
+    names: dict[str, str] = {}
+    for wrapped in saved:
+        name = _unwrapped(wrapped)
+        if name.startswith(unused or NOTHING):
+            continue
+        if name in names:
+            raise DamagedFileError(f"both {names[name]} and {wrapped} could be {name}")
+        names[name] = wrapped
+    return names
+
+
+def _unwrapped(name: str) -> str:
+    for prefix in WRAPPERS:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def as_named(state: State, _network: nn.Module) -> State:
+    """Return a state dict whose names are the network's already."""
+    return state
+
+
+def load_weights(
+    network: nn.Module,
+    path: Path,
+    *,
+    may_lack: tuple[str, ...] = (),
+    unused: tuple[str, ...] = (),
+    rename: Renaming = as_named,
+) -> None:
+    """Put the weights of a file into a network; one that is on torch's meta device gets its memory by this.
+
+    Args:
+        network: takes them.
+        path: the file, or the index of shards.
+        may_lack: endings of names that the file need not have.
+        unused: beginnings of names in the file that lie beyond the encoder.
+        rename: from the published names to the network's.
+
+    Raises:
+        UsageError: the file lacks a parameter, has one too many, or one of another shape; names them.
+    """
+    state = rename(read_weights(path, unused=unused), network)
+    wanted = network.state_dict()
+    require_fit(
+        path,
+        lack=[name for name in wanted if name not in state and not name.endswith(may_lack or NOTHING)],
+        unknown=[name for name in state if name not in wanted],
+        other_shape=[name for name in state if name in wanted and state[name].shape != wanted[name].shape],
+    )
+    network.load_state_dict(state, strict=False, assign=is_empty(network))
+
+
+def is_empty(network: nn.Module) -> bool:
+    """Say whether a network is of shapes only, on torch's meta device."""
+    return any(parameter.is_meta for parameter in network.parameters())
+
+
+def require_fit(path: Path, *, lack: Iterable[str], unknown: Iterable[str], other_shape: Iterable[str]) -> None:
+    """Raise a UsageError that gives the first names that do not match, if there are any."""
+    problems: Mapping[str, list[str]] = {
+        "lack": list(lack),
+        "have unknown": list(unknown),
+        "have another shape of": list(other_shape),
+    }
+    text = "; ".join(f"{what} {few(names)}" for what, names in problems.items() if names)
+    if text:
+        raise UsageError(f"weights {path} do not fit the encoder: they {text}")
+
+
+def few(names: list[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

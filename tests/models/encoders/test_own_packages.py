@@ -1,0 +1,227 @@
+"""Encoders whose code lies elsewhere, with stand-ins that have the interface of the real packages."""
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from models.encoders.build import build_encoder
+from models.encoders.network import build_network
+from models.encoders.registry import ENCODERS, find_encoder
+from models.encoders.weights import find_weights
+from utils.errors import UsageError
+
+CONCH = """
+import torch
+from torch import nn
+
+class Visual(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.trunk = nn.Conv2d(3, width, 16, 16)
+        self.proj_contrast = nn.Parameter(torch.eye(width))
+
+class CoCa(nn.Module):
+    def __init__(self, embed_dim, vision_cfg, text_cfg):
+        super().__init__()
+        self.visual, self.text = Visual(embed_dim), nn.Embedding(text_cfg["vocab_size"], embed_dim)
+        self.text_decoder = nn.Linear(embed_dim, embed_dim)
+        self.logit_scale = nn.Parameter(torch.ones([]))
+
+    def encode_image(self, images, normalize=True, proj_contrast=True):
+        features = self.visual.trunk(images).mean(dim=(2, 3))
+        if proj_contrast:
+            features = features @ self.visual.proj_contrast
+        return nn.functional.normalize(features, dim=-1) if normalize else features
+"""
+
+MUSK = """
+import torch
+from timm.models import register_model
+from torch import nn
+
+class MUSK(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.beit3, self.vision_head = nn.Conv2d(3, 1024, 16, 16), nn.Linear(1024, 1024, bias=False)
+
+    def forward(self, image=None, return_global=True, with_head=True, out_norm=True, ms_aug=False):
+        assert return_global and not out_norm and not self.training
+        features = self.beit3(image).mean(dim=(2, 3))
+        if ms_aug:
+            features = torch.cat((features, self.beit3(image[..., ::2, ::2]).mean(dim=(2, 3))), dim=-1)
+        return self.vision_head(features) if with_head else features, None
+
+@register_model
+def musk_large_patch16_384(pretrained=False, **kwargs):
+    return MUSK()
+"""
+
+REMOTE = """
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+class TinyConfig(PretrainedConfig):
+    model_type = "tiny_encoder"
+    width = 8
+
+class TinyModel(PreTrainedModel):
+    config_class = TinyConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.embed = nn.Conv2d(3, config.width, 16, 16)
+        self.post_init()
+
+    def forward(self, batch):
+        return self.embed(batch).mean(dim=(2, 3))
+
+    def return_conch(self):
+        return self.embed, None
+"""
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """Put stand-ins of conch and musk where Python finds them, and forget them afterwards."""
+    package = tmp_path / "packages" / "conch" / "open_clip_custom"
+    (package / "model_configs").mkdir(parents=True)
+    (package / "__init__.py").write_text(CONCH)
+    config = {"embed_dim": 512, "vision_cfg": {}, "text_cfg": {"vocab_size": 9}, "custom_text": True}
+    (package / "model_configs" / "conch_ViT-B-16.json").write_text(json.dumps(config))
+    (tmp_path / "packages" / "musk").mkdir()
+    (tmp_path / "packages" / "musk" / "modeling.py").write_text(MUSK)
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] in ("conch", "musk")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def conch_file(packages, tmp_path):
+    from conch.open_clip_custom import CoCa
+
+    torch.manual_seed(0)
+    whole = CoCa(512, {}, {"vocab_size": 9})
+    torch.nn.init.normal_(whole.visual.proj_contrast)
+    torch.save(whole.state_dict(), tmp_path / "pytorch_model.bin")
+    return whole, tmp_path / "pytorch_model.bin"
+
+
+@pytest.mark.parametrize("name", ["conch_v1", "conch_v1-448", "conch_v1-proj"])
+def test_conch_gives_features_before_or_after_the_projection_as_its_name_says(conch_file, name):
+    whole, path = conch_file
+    batch = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        features = build_network(find_encoder(name), path).network(batch)
+        expected = whole.encode_image(batch, proj_contrast=name == "conch_v1-proj", normalize=False)
+    torch.testing.assert_close(features, expected)
+
+
+def test_weights_that_conch_itself_would_skip_in_silence_are_named(conch_file):
+    whole, path = conch_file
+    state = whole.state_dict()
+    state["visual.trunk.wieght"] = state.pop("visual.trunk.weight")
+    torch.save(state, path)
+    with pytest.raises(UsageError, match=r"lack visual\.trunk\.weight; have unknown visual\.trunk\.wieght"):
+        build_network(find_encoder("conch_v1"), path)
+
+
+@pytest.mark.filterwarnings("ignore:Overwriting musk")  # in timm's registry, by the stand-in of each test
+@pytest.mark.parametrize("name", ["musk", "musk-ms_aug", "musk-head"])
+def test_musk_runs_with_head_and_scales_as_its_name_says(packages, tmp_path, name):
+    import musk.modeling
+    from safetensors.torch import save_file
+
+    whole = musk.modeling.MUSK().eval()
+    save_file(whole.state_dict(), tmp_path / "model.safetensors")
+    spec, batch = find_encoder(name), torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        features = build_network(spec, find_weights(spec, str(tmp_path))).network(batch)
+        expected, _ = whole(batch, out_norm=False, with_head=name == "musk-head", ms_aug=name == "musk-ms_aug")
+    assert features.shape == (2, spec.dim)
+    torch.testing.assert_close(features, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "install"),
+    [
+        ("conch_v1", "conch", "pip install git+https://github.com/mahmoodlab/CONCH"),
+        ("musk", "musk", "pip install fairscale git+https://github.com/lilab-stanford/MUSK"),
+        ("phikon", "transformers", "pip install transformers>=5.10"),
+        ("quiltnet-b-32", "open_clip", "pip install open_clip_torch"),
+    ],
+)
+def test_a_missing_package_is_named_with_what_to_install(tmp_path, monkeypatch, name, package, install):
+    torch.save({}, tmp_path / "w.bin")
+    for module in [package, *(m for m in sys.modules if m.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UsageError, match=f"{name} needs the package {package}: ") as caught:
+        build_network(find_encoder(name), tmp_path / "w.bin")
+    assert str(caught.value).endswith(install)
+
+
+@pytest.fixture
+def hub_folder(tmp_path):
+    """Make a folder as the hub gives it, with code beside the weights."""
+    from safetensors.torch import save_file
+
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    config = {
+        "architectures": ["TinyModel"],
+        "model_type": "tiny_encoder",
+        "auto_map": {"AutoConfig": "modeling_tiny.TinyConfig", "AutoModel": "modeling_tiny.TinyModel"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "modeling_tiny.py").write_text(REMOTE)
+    torch.manual_seed(0)
+    embed = torch.nn.Conv2d(3, 8, 16, 16)
+    save_file({f"embed.{n}": t for n, t in embed.state_dict().items()}, folder / "model.safetensors", {"format": "pt"})
+    return embed, folder
+
+
+def test_code_of_the_hub_does_not_run_unless_the_user_says_so(hub_folder):
+    _, folder = hub_folder
+    (folder / "modeling_tiny.py").write_text("raise SystemExit('code of the hub ran')")
+    spec = find_encoder("genbio-pathfm@0abc")
+    with pytest.raises(UsageError, match=r"genbio-ai/genbio-pathfm at revision 0abc: .*--trust_remote_code"):
+        build_network(spec, find_weights(spec, str(folder)))
+
+
+def test_trusted_code_of_the_hub_builds_the_network(hub_folder, monkeypatch, tmp_path):
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    embed, folder = hub_folder
+    spec, batch = find_encoder("genbio-pathfm"), torch.rand(2, 3, 64, 64)
+    network = build_network(spec, find_weights(spec, str(folder)), trust_remote_code=True).network
+    with torch.inference_mode():
+        torch.testing.assert_close(network(batch), embed(batch).mean(dim=(2, 3)))
+    part = build_network(
+        replace(spec, architecture="return_conch"), folder / "model.safetensors", trust_remote_code=True
+    )
+    assert isinstance(part.network.body, torch.nn.Conv2d)
+
+
+def test_trusted_code_that_fails_is_a_message_of_one_line(hub_folder, monkeypatch, tmp_path):
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    _, folder = hub_folder
+    (folder / "modeling_tiny.py").write_text("import transformers.onnx_that_is_no_more")
+    spec = find_encoder("conch_v15")
+    with pytest.raises(UsageError, match=r"conch_v15: the code in .*pip install transformers>=5.10 einops") as caught:
+        build_network(spec, find_weights(spec, str(folder)), trust_remote_code=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [s.name for s in ENCODERS.values() if s.trust_remote_code])
+def test_code_of_the_hub_is_fetched_at_a_stated_revision_only(name):
+    with pytest.raises(UsageError, match=f"--model_name {name}@COMMIT, or .*--encoder_ckpt FOLDER"):
+        find_weights(find_encoder(name), None)
+
+
+def test_an_encoder_that_is_not_built_here_says_where_its_code_is(tmp_path):
+    torch.save({}, tmp_path / "w.bin")
+    with pytest.raises(UsageError, match=r"ticon is not built here.*github\.com/cvlab-stonybrook/TICON"):
+        build_encoder("ticon", checkpoint=str(tmp_path / "w.bin"))
