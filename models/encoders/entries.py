@@ -215,7 +215,7 @@ ENTRIES = (
     _timm("ctranspath", "swin_tiny_patch4_window7_224", 768, CONV_STEM, pooling="pooled", **AT_10X,
           hub_file="ctranspath.pth", source="https://github.com/Xiyue-Wang/TransPath", licence="GPL-3.0",
           unused=("head.",),
-          note="the original weights; TRIDENT's ctranspath is chief-ctranspath; LazySlide's .pt2 is no file of weights"),
+          note="the original weights; TRIDENT's ctranspath is chief-ctranspath; LazySlide's .pt2 does not load"),
     _timm("chief-ctranspath", "swin_tiny_patch4_window7_224", 768, CONV_STEM, pooling="pooled", **AT_10X,
           hub_file="CHIEF_CTransPath.pth", licence="AGPL-3.0", unused=("head.",),
           source="https://huggingface.co/datasets/MahmoodLab/hest-bench/tree/main/fm_v1/ctranspath",
