@@ -1,8 +1,9 @@
 """``h5_files/<slide>.h5`` and ``pt_files/<slide>.pt``: the features of a slide's patches. Owner of both, version 1.
 
 The h5 holds ``features`` (N, D) float32 and ``coords`` (N, 2) level-0 corners, with attributes that say what they were
-made from; the pt holds the features as one tensor. Files of the original and of TRIDENT have no such attributes and
-are read all the same.
+made from; the pt holds the features as one tensor. Patches that could not be read are named in ``skipped_coords``
+(M, 2), ``skipped_level`` and ``skipped_reason`` of the h5. Files of the original and of TRIDENT have no such attributes
+and are read all the same.
 """
 
 import math
@@ -27,6 +28,16 @@ _UNREADABLE_H5 = (OSError, LookupError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
+class SkippedPatch:
+    """A patch without features: its level-0 corner, the level it was to be read at, and why it could not be."""
+
+    x: int
+    y: int
+    level: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Features:
     """The features of one slide.
 
@@ -34,11 +45,13 @@ class Features:
         features: float32 (N, D).
         coords: int64 (N, 2), level-0 (x, y) of the patches' corners.
         made_from: what they were made from, see ``provenance``; empty where the file does not say.
+        skipped: patches that could not be read, which have no features.
     """
 
     features: np.ndarray
     coords: np.ndarray
     made_from: dict[str, str] = field(default_factory=dict)
+    skipped: tuple[SkippedPatch, ...] = ()
 
 
 def h5_path(feat_dir: str | Path, slide_id: str) -> Path:
@@ -57,6 +70,7 @@ def provenance(encoder_facts: Mapping[str, str], patches: PatchCoords) -> dict[s
         **encoder_facts,
         **patches.reading.as_text(),
         "mpp": "" if patches.mpp is None else f"{patches.mpp[0]:g},{patches.mpp[1]:g}",
+        "patch_mpp": "" if patches.patch_mpp is None else f"{patches.patch_mpp:.6g}",
         "version": VERSION,
     }
 
@@ -73,6 +87,10 @@ def write_features_h5(path: Path, features: Features) -> None:
         file["features"] = features.features.astype(np.float32)
         file["coords"] = features.coords
         file.attrs.update(features.made_from)
+        if features.skipped:
+            file["skipped_coords"] = np.array([(patch.x, patch.y) for patch in features.skipped], np.int64)
+            file["skipped_level"] = np.array([patch.level for patch in features.skipped], np.int64)
+            file["skipped_reason"] = [patch.reason for patch in features.skipped]
 
 
 def read_features_h5(path: Path) -> Features:
@@ -83,7 +101,9 @@ def read_features_h5(path: Path) -> Features:
     """
     try:
         with h5py.File(path, "r") as file:
-            read = Features(file["features"][:].astype(np.float32), file["coords"][:].astype(np.int64), _texts(file))
+            read = Features(
+                file["features"][:].astype(np.float32), file["coords"][:].astype(np.int64), _texts(file), _skipped(file)
+            )
     except _UNREADABLE_H5 as error:
         raise _unreadable(path, error) from error
     if read.features.ndim != 2 or len(read.features) != len(read.coords):
@@ -159,20 +179,36 @@ def is_complete(feat_dir: Path, slide_id: str, patches: PatchCoords, dim: int) -
     """
     try:
         shapes = {features_shape(path) for path in (h5_path(feat_dir, slide_id), pt_path(feat_dir, slide_id))}
-        stored = _coords_and_texts(h5_path(feat_dir, slide_id))
+        coords, texts, skipped = _coords_texts_and_skipped(h5_path(feat_dir, slide_id))
     except ItemError:
         return False
-    if shapes != {(len(patches), dim)} or not np.array_equal(stored[0], patches.coords):
+    wanted = _without(patches.coords, skipped)
+    if shapes != {(len(wanted), dim)} or not np.array_equal(coords, wanted):
         return False
-    return not patches.reading.contradicted_by(stored[1])
+    return not patches.reading.contradicted_by(texts)
 
 
-def _coords_and_texts(path: Path) -> tuple[np.ndarray, dict[str, str]]:
+def _without(coords: np.ndarray, skipped: tuple[SkippedPatch, ...]) -> np.ndarray:
+    """Return the corners (N, 2) but for those of skipped patches."""
+    places = {(patch.x, patch.y) for patch in skipped}
+    if not places:
+        return coords
+    return coords[[(x, y) not in places for x, y in coords.tolist()]]
+
+
+def _coords_texts_and_skipped(path: Path) -> tuple[np.ndarray, dict[str, str], tuple[SkippedPatch, ...]]:
     try:
         with h5py.File(path, "r") as file:
-            return file["coords"][()], _texts(file)
+            return file["coords"][()], _texts(file), _skipped(file)
     except _UNREADABLE_H5 as error:
         raise _unreadable(path, error) from error
+
+
+def _skipped(file: h5py.File) -> tuple[SkippedPatch, ...]:
+    if "skipped_coords" not in file:
+        return ()
+    rows = zip(file["skipped_coords"][()], file["skipped_level"][()], file["skipped_reason"].asstr()[()], strict=True)
+    return tuple(SkippedPatch(int(x), int(y), int(level), str(reason)) for (x, y), level, reason in rows)
 
 
 def _texts(file: h5py.File) -> dict[str, str]:

@@ -2,28 +2,37 @@
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from datasets.features_file import Features, h5_path, is_complete, provenance, pt_path, read_provenance, write_features
+import torch
+
+from datasets.features_file import pt_path
 from datasets.patches import SlidePatches
-from models.encoders.build import build_encoder
+from datasets.sources import Sources
+from models.encoders.build import HowToRun, build_encoder
 from models.encoders.encoder import Encoder
-from stages.encoding import SlideEncoder
+from models.encoders.registry import find_encoder
+from models.encoders.stain import fit_stain
+from models.encoders.transform import StainChange
+from stages.encoding import SlideEncoder, default_workers
+from stages.extraction_plan import FoundPatches, find_patches, job_of, listed_slides
+from stages.extraction_report import Speed, report_speed, warn_of_unusual_patches
+from stages.feature_output import BackgroundWriter, EncoderOutput, folder_of
+from stages.gpu_shares import in_shares
 from stages.runner import Result, run_each, summarise
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError, one_line
 from utils.lookup import require_folder, require_writable
-from utils.names import check_id, slide_id_of
-from utils.tables import read_text_table
-from wsi_core.coords_file import coords_path, read_coords
-from wsi_core.process_list import EMPTY_STATUSES
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, ReaderName
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
+
+DEFAULT_MAX_BAD_PART = 0.01
 
 
 @dataclass(frozen=True)
@@ -34,16 +43,23 @@ class ExtractionConfig:
         data_h5_dir: the folder that holds ``patches/``.
         data_slide_dir: folder of slides; may be left out where the coordinates hold the images of the patches.
         csv_path: table with a ``slide_id`` column, such as the process list.
-        feat_dir: where features go.
+        feat_dir: where features go; those of several encoders in a folder each below it.
         batch_size: patches encoded at once.
         slide_ext: extension of slides named without one.
-        model_name: the encoder.
-        encoder_ckpt: its local weights.
+        model_name: the encoder, or several with commas between.
+        encoder_ckpt: its local weights; for several encoders NAME=FILE with commas between.
         target_patch_size: short side in pixels that patches are resized to; -1: as they are; None: the encoder's.
         num_workers: processes that read slides; None: one for each processor.
         auto_skip: leave slides alone whose features are complete.
+        overwrite: make features of another encoder again by this one.
         reader: the library that reads slides.
         max_memory_gb: what a plain image may take when it is decoded.
+        max_bad_part: the part of a slide's patches that may be unreadable, 0 to 1.
+        dtype, runtime, compiled, trust_remote_code: see ``HowToRun``.
+        gpus: numbers of the GPUs to use, one process each; empty: the first visible one, or the processor.
+        cache_dir: folder on a local disk to which slides are copied before they are read.
+        stain_norm, stain_target: how stains are normalised, and the image whose stains they get.
+        slide_pool: whether the mean of each slide's features is written too.
     """
 
     data_h5_dir: str
@@ -57,8 +73,30 @@ class ExtractionConfig:
     target_patch_size: int | None = None
     num_workers: int | None = None
     auto_skip: bool = True
+    overwrite: bool = False
     reader: ReaderName = DEFAULT_READER
     max_memory_gb: float = DEFAULT_MAX_MEMORY_GB
+    max_bad_part: float = DEFAULT_MAX_BAD_PART
+    dtype: str = "auto"
+    runtime: str = "auto"
+    compiled: bool = False
+    trust_remote_code: bool = False
+    gpus: tuple[int, ...] = ()
+    cache_dir: str | None = None
+    stain_norm: str | None = None
+    stain_target: str | None = None
+    slide_pool: bool = False
+
+    @property
+    def model_names(self) -> list[str]:
+        """The encoders, by their names in the registry."""
+        return list(dict.fromkeys(find_encoder(name.strip()).name for name in self.model_name.split(",")))
+
+    @property
+    def workers(self) -> int:
+        """Processes that read slides, for each device."""
+        workers = default_workers() if self.num_workers is None else self.num_workers
+        return workers if len(self.gpus) < 2 else -(-workers // len(self.gpus))
 
 
 def extract_features(config: ExtractionConfig) -> int:
@@ -68,131 +106,194 @@ def extract_features(config: ExtractionConfig) -> int:
         UsageError: a folder, the table or the encoder is wrong, or the feature folder holds features of another
             encoder; nothing has been written then.
     """
-    if config.num_workers is not None and config.num_workers < 0:
-        raise UsageError(f"--num_workers {config.num_workers}: 0 or more")
-    slides = _listed_slides(config)
-    require_writable(config.feat_dir, flag="--feat_dir")
-    encoder = build_encoder(
-        config.model_name,
-        checkpoint=config.encoder_ckpt,
-        target_patch_size=config.target_patch_size,
-        device=pick_device(),
-    )
-    settled, jobs = _plan(slides, encoder, config)
-    _refuse_other_encoders(encoder, Path(config.feat_dir), made_again=set() if config.auto_skip else set(jobs))
+    devices = _checked_devices(config)
+    slides = listed_slides(config.csv_path)
+    settled, found = find_patches(slides, Path(config.data_h5_dir), lambda i: pt_path(config.feat_dir, i).exists())
+    outputs = _outputs(config, list(found.values()), devices[0])
+    skipped, jobs = _plan(found, outputs, config)
+    settled += skipped
+    for output in outputs:
+        output.refuse_other_encoders(_made_again(config, slides, jobs))
+    warn_of_unusual_patches([output.encoder.spec for output in outputs], [f.patches for f in found.values()])
     for result in settled:
         if result.failed:
             logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
-    start_s = time.monotonic()
-    results = _encode_all(jobs, encoder, config)
-    encoded = [jobs[result.item_id] for result in results if not result.failed]
-    _report_speed(encoded, time.monotonic() - start_s)
+    if len(devices) == 1:
+        results, speed = _encode(jobs, outputs, config)
+    else:
+        results, speed = in_shares(jobs, devices, partial(_encode_share, config))
+    report_speed(speed, config.workers, devices[0].type)
     return summarise([*settled, *results])
 
 
-@dataclass(frozen=True)
-class _Listed:
-    """A row of the table: the slide as it is named there, and what patching said of it (empty: nothing)."""
-
-    name: str
-    status: str
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether patching could not do it."""
-        return self.status.startswith("failed")
-
-
-def _listed_slides(config: ExtractionConfig) -> dict[str, _Listed]:
-    """Return the rows of the table by slide id."""
+def _checked_devices(config: ExtractionConfig) -> list[torch.device]:
+    """Look at what the command names, before anything takes long; return where to compute."""
+    if config.num_workers is not None and config.num_workers < 0:
+        raise UsageError(f"--num_workers {config.num_workers}: 0 or more")
     require_folder(config.data_h5_dir, flag="--data_h5_dir")
     require_folder(Path(config.data_h5_dir) / "patches", flag="--data_h5_dir")
     if config.data_slide_dir is not None:
         require_folder(config.data_slide_dir, flag="--data_slide_dir")
-    table = read_text_table(config.csv_path, required=("slide_id",), kind="table of slides")
-    names = [check_id(name, where=f"table of slides {config.csv_path}") for name in table["slide_id"]]
-    if not names:
-        raise UsageError(f"table of slides {config.csv_path}: no slides in it")
-    statuses = table["status"] if "status" in table else [""] * len(names)
-    slides: dict[str, _Listed] = {}
-    for name, status in zip(names, statuses, strict=True):
-        row, first = _Listed(name, status), slides.get(slide_id_of(name))
-        if first is None or first.has_failed:  # that has been told by patching
-            slides[slide_id_of(name)] = row
-        elif first.name != name and not row.has_failed:
-            raise UsageError(f"table of slides {config.csv_path}: {first.name} and {name} have the same slide id")
-    return slides
+    require_writable(config.feat_dir, flag="--feat_dir")
+    if (config.stain_norm is None) != (config.stain_target is None):
+        raise UsageError("--stain_norm and --stain_target go together: the method, and an image with the stains wanted")
+    if not config.gpus:
+        return [pick_device()]
+    n_gpus = torch.cuda.device_count()
+    missing = [gpu for gpu in config.gpus if gpu >= n_gpus]
+    if missing:
+        raise UsageError(f"--gpus {missing[0]}: {n_gpus} GPUs are visible here, numbered from 0")
+    return [torch.device("cuda", gpu) for gpu in config.gpus]
 
 
-def _refuse_other_encoders(encoder: Encoder, feat_dir: Path, made_again: set[str]) -> None:
-    """Keep a folder to one encoder: look at all that is in it, also of slides that the table does not name."""
-    kept = sorted(path.stem for path in h5_path(feat_dir, "any").parent.glob("*.h5") if path.stem not in made_again)
-    for slide_id in kept:
-        made = read_provenance(h5_path(feat_dir, slide_id))
-        for name, value in encoder.facts.items():
-            if name in made and made[name] != value:
-                raise UsageError(
-                    f"{feat_dir} holds features of {made.get('encoder')} ({slide_id}: {name} {made[name] or 'none'}), "
-                    f"now {encoder.name} ({name} {value or 'none'}): "
-                    "take another --feat_dir, or make all again with --no_auto_skip"
-                )
+def _outputs(config: ExtractionConfig, found: Sequence[FoundPatches], device: torch.device) -> list[EncoderOutput]:
+    """Build the encoders."""
+    names = config.model_names
+    checkpoints = _checkpoints(config, names)
+    stain = None if config.stain_norm is None else fit_stain(config.stain_norm, str(config.stain_target))
+    sides_px = {one.patches.reading.target_size_px for one in found}
+    run = HowToRun(
+        dtype=config.dtype,
+        runtime=config.runtime,
+        compiled=config.compiled,
+        trust_remote_code=config.trust_remote_code,
+        patch_px=sides_px.pop() if len(sides_px) == 1 else None,
+        n_patches=sum(len(one.patches) for one in found),
+    )
+    return [
+        EncoderOutput(
+            _build(name, checkpoints.get(name), config, device, run, stain),
+            folder_of(Path(config.feat_dir), name, len(names)),
+            config.slide_pool,
+        )
+        for name in names
+    ]
+
+
+def _build(
+    name: str,
+    checkpoint: str | None,
+    config: ExtractionConfig,
+    device: torch.device,
+    run: HowToRun,
+    stain: StainChange | None,
+) -> Encoder:
+    return build_encoder(
+        name,
+        checkpoint=checkpoint,
+        target_patch_size=config.target_patch_size,
+        device=device,
+        run=run,
+        stain=stain,
+    )
+
+
+def _checkpoints(config: ExtractionConfig, names: Sequence[str]) -> dict[str, str]:
+    """Return the local weights of each encoder that has some."""
+    if config.encoder_ckpt is None:
+        return {}
+    if len(names) == 1 and "=" not in config.encoder_ckpt:
+        return {names[0]: config.encoder_ckpt}
+    checkpoints = {}
+    for part in config.encoder_ckpt.split(","):
+        name, _, file = part.partition("=")
+        if name.strip() not in names or not file:
+            raise UsageError(f"--encoder_ckpt {part}: with {' and '.join(names)} write it as {names[-1]}=FILE,...")
+        checkpoints[name.strip()] = file
+    return checkpoints
+
+
+def _made_again(config: ExtractionConfig, slides: Mapping[str, object], jobs: Mapping[str, object]) -> set[str]:
+    """Return the slides whose features this run replaces, whoever made them."""
+    if config.overwrite:
+        return set(slides)
+    return set() if config.auto_skip else set(jobs)
 
 
 def _plan(
-    slides: dict[str, _Listed], encoder: Encoder, config: ExtractionConfig
+    found: Mapping[str, FoundPatches], outputs: Sequence[EncoderOutput], config: ExtractionConfig
 ) -> tuple[list[Result], dict[str, SlidePatches]]:
-    """Tell what needs no encoding and why, and what does."""
+    """Tell what needs no encoding, or cannot be, and what is to be done."""
     folder = None if config.data_slide_dir is None else SlideFolder(Path(config.data_slide_dir))
+    template = SlidePatches(
+        Path(), next(iter(found.values())).patches, config.reader, config.max_memory_gb, config.max_bad_part
+    ) if found else None  # fmt: skip
     settled: list[Result] = []
     jobs: dict[str, SlidePatches] = {}
-    for slide_id, row in slides.items():
-        planned = _plan_slide(slide_id, row, encoder, config, folder)
-        if isinstance(planned, Result):
-            settled.append(planned)
-        else:
-            jobs[slide_id] = planned
+    for slide_id, one in found.items():
+        assert template is not None
+        try:
+            if config.auto_skip and all(output.is_complete(slide_id, one.patches) for output in outputs):
+                for output in outputs:
+                    output.add_pooled(slide_id)
+                settled.append(Result(slide_id, "already_exist"))
+            else:
+                jobs[slide_id] = job_of(one, folder, config.slide_ext, template)
+        except ItemError as error:
+            settled.append(Result(slide_id, error.status, one_line(error), failed=True))
     return settled, jobs
 
 
-def _plan_slide(
-    slide_id: str, row: _Listed, encoder: Encoder, config: ExtractionConfig, folder: SlideFolder | None
-) -> Result | SlidePatches:
-    try:
-        path = coords_path(Path(config.data_h5_dir) / "patches", slide_id)
-        patches = read_coords(path)
-        if row.has_failed:
-            logger.warning("%s: patching says %s; its coordinates are of an earlier run", slide_id, row.status)
-        if not len(patches):
-            return Result(slide_id, "no_patches")
-        if config.auto_skip and is_complete(Path(config.feat_dir), slide_id, patches, encoder.dim):
-            return Result(slide_id, "already_exist")
-        if patches.has_images:
-            return SlidePatches(path, patches)
-        if folder is None:
-            raise ItemError(f"{path} holds no images of the patches: pass --data_slide_dir", "no_slide")
-        return SlidePatches(folder.find(row.name, config.slide_ext), patches, config.reader, config.max_memory_gb)
-    except ItemError as error:
-        if error.status == "no_coords" and row.status in EMPTY_STATUSES:
-            if pt_path(config.feat_dir, slide_id).exists():
-                logger.warning("%s: %s, but %s has features of an earlier run", slide_id, row.status, config.feat_dir)
-            return Result(slide_id, row.status)  # patching has said that there is nothing to encode
-        return Result(slide_id, error.status, one_line(error), failed=True)
-
-
-def _encode_all(jobs: dict[str, SlidePatches], encoder: Encoder, config: ExtractionConfig) -> list[Result]:
-    with SlideEncoder(list(jobs.values()), [encoder], config.batch_size, config.num_workers) as slides:
+def _encode(
+    jobs: Mapping[str, SlidePatches], outputs: Sequence[EncoderOutput], config: ExtractionConfig
+) -> tuple[list[Result], Speed]:
+    """Encode slides on one device, each written while the next one is encoded."""
+    start_s = time.monotonic()
+    encoders = [output.encoder for output in outputs]
+    with (
+        _sources(jobs, config) as sources,
+        BackgroundWriter() as writer,
+        SlideEncoder(list(jobs.values()), encoders, config.batch_size, config.workers, sources) as slides,
+    ):
 
         def work(slide_id: str) -> Result:
+            encoded = slides.next_slide()
             patches = jobs[slide_id].patches
-            made_from = provenance(encoder.facts, patches)
-            features = Features(slides.next_slide().features[0], patches.coords, made_from)
-            write_features(Path(config.feat_dir), slide_id, features)
-            return Result(slide_id, "processed")
+            todo = [
+                partial(output.write, slide_id, patches, encoded, features)
+                for output, features in zip(outputs, encoded.features, strict=True)
+            ]
+            writer.submit(slide_id, todo)
+            n_bad = len(encoded.bad)
+            return Result(slide_id, "processed", f"{n_bad} patches skipped, {encoded.bad[0].reason}" if n_bad else "")
 
-        return run_each({slide_id: partial(work, slide_id) for slide_id in jobs})
+        results = run_each({slide_id: partial(work, slide_id) for slide_id in jobs})
+        results = _with_failed_writes(results, writer.failures())
+        for result in results:
+            if result.reason and not result.failed:
+                logger.warning("%s: %s", result.item_id, result.reason)
+        n_patches = sum(len(jobs[result.item_id].patches) for result in results if not result.failed)
+        return results, Speed(n_patches, time.monotonic() - start_s, slides.wait_s)
 
 
-def _report_speed(jobs: Sequence[SlidePatches], seconds: float) -> None:
-    n_patches = sum(len(job.patches) for job in jobs)
-    if n_patches:
-        logger.info("%d patches in %.0f s, %.0f patches/s", n_patches, seconds, n_patches / max(seconds, 1e-9))
+@contextmanager
+def _sources(jobs: Mapping[str, SlidePatches], config: ExtractionConfig) -> Iterator[Sources]:
+    """Yield from where the slides are read: where they lie, or copies on a local disk."""
+    paths = [job.path for job in jobs.values()]
+    if config.cache_dir is None or not paths:
+        yield Sources(paths)
+        return
+    from datasets.staging import staged  # not to be had on Windows
+
+    with staged(paths, Path(config.cache_dir)) as sources:
+        yield sources
+
+
+def _with_failed_writes(results: Sequence[Result], failures: Mapping[str, str]) -> list[Result]:
+    for slide_id, reason in failures.items():
+        logger.error("%s: failed_write: %s", slide_id, reason)
+    return [
+        replace(result, status="failed_write", reason=failures[result.item_id], failed=True)
+        if result.item_id in failures
+        else result
+        for result in results
+    ]
+
+
+def _encode_share(
+    config: ExtractionConfig, jobs: Mapping[str, SlidePatches], device: torch.device
+) -> tuple[list[Result], Speed]:
+    """Encode some of the slides, in a process of their own, on one of several GPUs."""
+    torch.cuda.set_device(device)
+    found = [FoundPatches(None, job.path, job.patches) for job in jobs.values()]  # type: ignore[arg-type]
+    return _encode(jobs, _outputs(config, found, device), config)

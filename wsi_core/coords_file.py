@@ -65,6 +65,12 @@ class PatchCoords:
         """Micrometres per level-0 pixel, the mean of both axes, or None where unknown."""
         return None if self.mpp is None else sum(self.mpp) / 2
 
+    @property
+    def patch_mpp(self) -> float | None:
+        """Micrometres per pixel of the patch after resizing, or None where unknown."""
+        mpp = self.mean_mpp
+        return None if mpp is None else mpp * self.reading.size_level0 / self.reading.target_size_px
+
     def __len__(self) -> int:
         return len(self.coords)
 
@@ -126,7 +132,8 @@ def _attributes(patches: PatchCoords) -> dict[str, object]:
 
 
 def _resolution_attributes(patches: PatchCoords, mpp: float) -> dict[str, object]:
-    patch_mpp = mpp * patches.reading.size_level0 / patches.reading.target_size_px
+    patch_mpp = patches.patch_mpp
+    assert patch_mpp is not None
     return {
         "level0_magnification": magnification_of_mpp(mpp),
         "target_magnification": magnification_of_mpp(patch_mpp),
@@ -170,6 +177,11 @@ def _from_attributes(coords: np.ndarray, attributes: dict, *, has_images: bool) 
         coords = coords.reshape(0, 2)
     if coords.ndim != 2 or coords.shape[1] != 2:
         raise ValueError(f"coords has shape {coords.shape}, not (N, 2)")
+    if not np.isfinite(coords).all():
+        raise ValueError("NaN or infinity among the coordinates")
+    if (coords < 0).any():
+        x, y = coords[(coords < 0).any(axis=1)][0].tolist()
+        raise ValueError(f"negative coordinates, such as x={x} y={y}")
     downsample_x, downsample_y = np.broadcast_to(attributes.get("downsample", 1.0), 2)
     mpp = attributes.get("mpp")
     return PatchCoords(

@@ -1,0 +1,147 @@
+"""Slides copied to a local disk ahead of their use, where the folder of slides is slow to read from.
+
+Each run has a folder of its own below the cache, which goes with it; that of a run that was killed goes at the next
+start.
+"""
+
+import fcntl
+import logging
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from datasets.sources import Sources
+from utils.lookup import require_writable
+
+logger = logging.getLogger(__name__)
+
+PREFIX, LOCK = "slides-", "lock"
+AHEAD = 3  # slides copied before they are asked for
+USABLE_PART = 0.5  # of the disk that is free
+CHUNK_BYTES = 8 * 2**20
+WITH_FOLDER = (".mrxs",)  # whose data lie in a folder of the same name
+WITH_NEIGHBOURS = (".vms", ".vmu", ".dcm")  # which refer to files beside them: read where they lie
+
+
+class _StoppedError(Exception):
+    """The run is over."""
+
+
+class StagedSources(Sources):
+    """Slides read from copies that a thread makes; one that cannot be copied is read where it lies.
+
+    Args:
+        paths: of the slides, in the order of the run.
+        folder: empty, on a local disk.
+    """
+
+    def __init__(self, paths: Sequence[Path], folder: Path) -> None:
+        super().__init__(paths)
+        self._folder = folder
+        self._settled = [threading.Event() for _ in paths]
+        self._read_from = list(paths)
+        self._n_done = 0
+        self._changed = threading.Condition()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._copy_all, daemon=True)
+        self._thread.start()
+
+    def is_ready(self, slide_number: int) -> bool:
+        """Tell whether ``path`` would answer at once."""
+        return self._settled[slide_number].is_set()
+
+    def path(self, slide_number: int) -> Path:
+        """Return the copy of a slide, or the slide itself, once that is decided."""
+        self._settled[slide_number].wait()
+        return self._read_from[slide_number]
+
+    def done(self, slide_number: int) -> None:
+        """Remove the copy of a slide, and those of the slides before it."""
+        with self._changed:
+            first, self._n_done = self._n_done, max(self._n_done, slide_number + 1)
+            self._changed.notify()
+        for number in range(first, self._n_done):
+            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _copy_all(self) -> None:
+        with suppress(_StoppedError):
+            for number, path in enumerate(self._paths):
+                self._wait_until_near(number)
+                try:
+                    self._read_from[number] = self._copied(number, path)
+                except OSError as error:
+                    logger.warning("%s is read where it lies: %s", path.name, error)
+                self._settled[number].set()
+
+    def _wait_until_near(self, number: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over or number < self._n_done + AHEAD)
+            if self._is_over:
+                raise _StoppedError
+
+    def _copied(self, number: int, path: Path) -> Path:
+        """Copy a slide and return the copy; the slide itself where it is done already or there is no room."""
+        files = _files_of(path)
+        n_bytes = sum(file.stat().st_size for file in files)
+        if number < self._n_done or not files or n_bytes > USABLE_PART * shutil.disk_usage(self._folder).free:
+            return path
+        part = self._folder / f"{number}.part"
+        for file in files:
+            self._copy(file, part / file.relative_to(path.parent))
+        return part.rename(self._folder / str(number)) / path.name
+
+    def _copy(self, source: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as read, target.open("wb") as written:
+            while chunk := read.read(CHUNK_BYTES):
+                if self._is_over:
+                    raise _StoppedError
+                written.write(chunk)
+
+
+@contextmanager
+def staged(paths: Sequence[Path], cache_dir: Path) -> Iterator[Sources]:
+    """Yield sources that copy slides to ``cache_dir`` ahead of their use.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    require_writable(str(cache_dir), flag="--cache_dir")
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(cache_dir)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=cache_dir))
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # says that the run lives; the system lets go of it however the run ends
+        sources = StagedSources(paths, folder)
+        try:
+            yield sources
+        finally:
+            sources.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_leftovers(cache_dir: Path) -> None:
+    """Remove the folders of runs that live no more."""
+    for folder in cache_dir.glob(f"{PREFIX}*"):
+        with suppress(OSError), (folder / LOCK).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return the files of a slide; none where they cannot be told."""
+    if path.suffix.lower() in WITH_NEIGHBOURS or path.is_dir():
+        return []
+    if path.suffix.lower() in WITH_FOLDER:
+        return [path, *(file for file in path.with_suffix("").rglob("*") if file.is_file())]
+    return [path]

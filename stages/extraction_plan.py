@@ -1,0 +1,110 @@
+"""Which slides of a table are to be encoded, and what of the others is to be said."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets.patches import SlidePatches
+from stages.runner import Result
+from utils.errors import ItemError, UsageError, one_line
+from utils.names import check_id, slide_id_of
+from utils.tables import read_text_table
+from wsi_core.coords_file import PatchCoords, coords_path, read_coords
+from wsi_core.process_list import EMPTY_STATUSES
+from wsi_core.slide_folder import SlideFolder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ListedSlide:
+    """A row of the table: the slide as it is named there, and what patching said of it (empty: nothing)."""
+
+    name: str
+    status: str
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether patching could not do it."""
+        return self.status.startswith("failed")
+
+
+@dataclass(frozen=True)
+class FoundPatches:
+    """The coordinates of a listed slide."""
+
+    slide: ListedSlide
+    path: Path
+    patches: PatchCoords
+
+
+def listed_slides(csv_path: str) -> dict[str, ListedSlide]:
+    """Return the rows of the table by slide id.
+
+    Raises:
+        UsageError: the table is missing, empty or names two slides of one id.
+    """
+    table = read_text_table(csv_path, required=("slide_id",), kind="table of slides")
+    names = [check_id(name, where=f"table of slides {csv_path}") for name in table["slide_id"]]
+    if not names:
+        raise UsageError(f"table of slides {csv_path}: no slides in it")
+    statuses = table["status"] if "status" in table else [""] * len(names)
+    slides: dict[str, ListedSlide] = {}
+    for name, status in zip(names, statuses, strict=True):
+        row, first = ListedSlide(name, status), slides.get(slide_id_of(name))
+        if first is None or first.has_failed:  # that has been told by patching
+            slides[slide_id_of(name)] = row
+        elif first.name != name and not row.has_failed:
+            raise UsageError(f"table of slides {csv_path}: {first.name} and {name} have the same slide id")
+    return slides
+
+
+def find_patches(
+    slides: Mapping[str, ListedSlide], data_h5_dir: Path, has_features: Callable[[str], bool]
+) -> tuple[list[Result], dict[str, FoundPatches]]:
+    """Read the coordinates of all slides; tell what has none.
+
+    Args:
+        slides: the table.
+        data_h5_dir: the folder that holds ``patches/``.
+        has_features: whether a slide has features of an earlier run, which a slide without tissue should not have.
+    """
+    settled: list[Result] = []
+    found: dict[str, FoundPatches] = {}
+    for slide_id, row in slides.items():
+        path = coords_path(data_h5_dir / "patches", slide_id)
+        try:
+            patches = read_coords(path)
+        except ItemError as error:
+            settled.append(_without_coords(slide_id, row, error, has_features))
+            continue
+        if row.has_failed:
+            logger.warning("%s: patching says %s; its coordinates are of an earlier run", slide_id, row.status)
+        if len(patches):
+            found[slide_id] = FoundPatches(row, path, patches)
+        else:
+            settled.append(Result(slide_id, "no_patches"))
+    return settled, found
+
+
+def _without_coords(slide_id: str, row: ListedSlide, error: ItemError, has_features: Callable[[str], bool]) -> Result:
+    if error.status != "no_coords" or row.status not in EMPTY_STATUSES:
+        return Result(slide_id, error.status, one_line(error), failed=True)
+    if has_features(slide_id):
+        logger.warning("%s: %s, but there are features of an earlier run", slide_id, row.status)
+    return Result(slide_id, row.status)  # patching has said that there is nothing to encode
+
+
+def job_of(found: FoundPatches, folder: SlideFolder | None, slide_ext: str, template: SlidePatches) -> SlidePatches:
+    """Return what to read for a slide, with the settings of ``template``.
+
+    Raises:
+        ItemError: the slide is not in the folder, or there is no folder.
+    """
+    path = found.path
+    if not found.patches.has_images:
+        if folder is None:
+            raise ItemError(f"{found.path} holds no images of the patches: pass --data_slide_dir", "no_slide")
+        path = folder.find(found.slide.name, slide_ext)
+    return SlidePatches(path, found.patches, template.reader, template.max_memory_gb, template.max_bad_part)

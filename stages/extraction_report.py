@@ -1,0 +1,75 @@
+"""What extraction tells its user beside results: how fast it was and what limits it, and patches that suit nobody."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.encoders.registry import EncoderSpec
+from wsi_core.coords_file import PatchCoords
+
+logger = logging.getLogger(__name__)
+
+WAITS_FOR_DATA = 0.1  # of the time, from which reading is what limits a run
+SAME_SCALE = 0.25  # by how much µm per pixel may differ from what suits an encoder
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast slides were encoded.
+
+    Attributes:
+        n_patches: how many were encoded.
+        seconds: how long that took.
+        wait_s: how much of that was spent waiting for patches.
+    """
+
+    n_patches: int
+    seconds: float
+    wait_s: float
+
+    @property
+    def waiting(self) -> float:
+        """The part of the time spent waiting for patches, 0 to 1."""
+        return self.wait_s / max(self.seconds, 1e-9)
+
+
+def report_speed(speed: Speed, num_workers: int, device_type: str) -> None:
+    """Log the speed, what limits it, and what to raise."""
+    if speed.n_patches:
+        logger.info(
+            "%d patches in %.0f s, %.0f patches/s, %.0f %% of the time waiting for patches: %s",
+            speed.n_patches, speed.seconds, speed.n_patches / max(speed.seconds, 1e-9), 100 * speed.waiting,
+            _advice(speed, num_workers, device_type),
+        )  # fmt: skip
+
+
+def _advice(speed: Speed, num_workers: int, device_type: str) -> str:
+    if speed.waiting > WAITS_FOR_DATA:
+        return f"reading is the limit, raise --num_workers (now {num_workers}), or stage slides with --cache_dir"
+    if device_type == "cuda":
+        return "the encoder is the limit, try --batch_size, --dtype bf16, --compile or more --gpus"
+    return "the encoder is the limit, try --dtype bf16, or --runtime openvino where it is not installed"
+
+
+def warn_of_unusual_patches(specs: Sequence[EncoderSpec], slides: Sequence[PatchCoords]) -> None:
+    """Warn where patches have another size or scale than an encoder was trained for."""
+    for spec in specs:
+        if spec.mean is None:
+            continue  # describes patches of any kind
+        unlike = [patches for patches in slides if not _suits(spec, patches)]
+        if unlike:
+            logger.warning(
+                "%s suits patches of %d px at %g µm/px; %d of %d slides have others, such as %s",
+                spec.name, spec.patch_size_px, spec.mpp, len(unlike), len(slides), _described(unlike[0]),
+            )  # fmt: skip
+
+
+def _suits(spec: EncoderSpec, patches: PatchCoords) -> bool:
+    mpp = patches.patch_mpp
+    same_scale = mpp is None or abs(mpp / spec.mpp - 1) <= SAME_SCALE
+    return same_scale and patches.reading.target_size_px == spec.patch_size_px
+
+
+def _described(patches: PatchCoords) -> str:
+    scale = "an unknown scale" if patches.patch_mpp is None else f"{patches.patch_mpp:.3g} µm/px"
+    return f"{patches.reading.target_size_px} px at {scale} ({patches.name or 'unnamed'})"

@@ -1,0 +1,138 @@
+"""Where the features of a run go: one folder for each encoder, written in the background while slides are encoded."""
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from datasets.encoder_facts import encoder_difference
+from datasets.features_file import (
+    Features,
+    SkippedPatch,
+    h5_path,
+    is_complete,
+    provenance,
+    pt_path,
+    read_features_h5,
+    read_provenance,
+    write_features,
+)
+from models.encoders.encoder import Encoder
+from stages.encoding import EncodedSlide
+from utils.errors import ItemError, UsageError, one_line
+from wsi_core.coords_file import PatchCoords
+
+SLIDE_POOLED_DIR = "slide_mean"
+
+
+@dataclass(frozen=True)
+class EncoderOutput:
+    """The folder of one encoder's features.
+
+    Attributes:
+        encoder: makes them.
+        folder: holds ``h5_files`` and ``pt_files``.
+        slide_pool: whether the mean of each slide's features is written as well.
+    """
+
+    encoder: Encoder
+    folder: Path
+    slide_pool: bool = False
+
+    @property
+    def pooled_folder(self) -> Path:
+        """Where the means are: a folder of features of its own, with one patch a slide."""
+        return self.folder / SLIDE_POOLED_DIR
+
+    def is_complete(self, slide_id: str, patches: PatchCoords) -> bool:
+        """Tell whether the features of these very patches are there, by this encoder."""
+        made = read_provenance(h5_path(self.folder, slide_id))
+        if encoder_difference(made, self.encoder.facts):
+            return False
+        return is_complete(self.folder, slide_id, patches, self.encoder.dim)
+
+    def write(self, slide_id: str, patches: PatchCoords, encoded: EncodedSlide, features: np.ndarray) -> None:
+        """Write a slide's features, float32 (N, D)."""
+        made_from = provenance(self.encoder.facts | self.encoder.run_facts, patches)
+        skipped = [
+            SkippedPatch(int(x), int(y), patch.level, patch.reason)
+            for patch in encoded.bad
+            for x, y in [patches.coords[patch.number]]
+        ]
+        made = Features(features, patches.coords[encoded.numbers], made_from, tuple(skipped))
+        write_features(self.folder, slide_id, made)
+        if self.slide_pool:
+            self._write_pooled(slide_id, made)
+
+    def add_pooled(self, slide_id: str) -> None:
+        """Write the mean of features that are there already, where it is missing."""
+        if self.slide_pool and not pt_path(self.pooled_folder, slide_id).exists():
+            self._write_pooled(slide_id, read_features_h5(h5_path(self.folder, slide_id)))
+
+    def _write_pooled(self, slide_id: str, made: Features) -> None:
+        centre = np.rint(made.coords.mean(axis=0, keepdims=True)).astype(np.int64)
+        mean = made.features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+        write_features(self.pooled_folder, slide_id, Features(mean, centre, {**made.made_from, "slide_pool": "mean"}))
+
+    def refuse_other_encoders(self, made_again: set[str]) -> None:
+        """Keep the folder to one encoder: look at all that is in it, also of slides that the table does not name.
+
+        Raises:
+            UsageError: it holds features of another encoder that this run will not replace; names both.
+        """
+        for path in sorted(h5_path(self.folder, "any").parent.glob("*.h5")):
+            if path.stem in made_again:
+                continue
+            difference = encoder_difference(read_provenance(path), self.encoder.facts)
+            if difference:
+                raise UsageError(
+                    f"{self.folder} holds features of another encoder, such as {path.stem}, than this run makes: "
+                    f"{difference}; take another --feat_dir, or replace those of the listed slides with --overwrite "
+                    "(all of them with --no_auto_skip)"
+                )
+
+
+def folder_of(feat_dir: Path, name: str, n_encoders: int) -> Path:
+    """Return where an encoder's features go: the folder itself, or one below it where there are several encoders."""
+    return feat_dir if n_encoders == 1 else feat_dir / re.sub(r"[^\w.@-]+", "_", name)
+
+
+class BackgroundWriter:
+    """Writes while the next slide is encoded; use it inside a ``with``, which waits for what is still to be written."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+        self._futures: dict[str, Future[None]] = {}
+
+    def __enter__(self) -> "BackgroundWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(wait=True)
+
+    def submit(self, slide_id: str, writes: Sequence[Callable[[], None]]) -> None:
+        """Write a slide's files, after those before; no more than one slide waits in memory."""
+        if self._last is not None:
+            self._last.exception()
+        self._last = self._futures[slide_id] = self._thread.submit(_do_all, writes)
+
+    def failures(self) -> dict[str, str]:
+        """Wait for all, and return the slides that could not be written, and why."""
+        errors = {slide_id: future.exception() for slide_id, future in self._futures.items()}
+        return {
+            slide_id: one_line(error) if isinstance(error, (ItemError, OSError)) else repr(error)
+            for slide_id, error in errors.items()
+            if error is not None
+        }
+
+
+def _do_all(writes: Sequence[Callable[[], None]]) -> None:
+    for write in writes:
+        write()

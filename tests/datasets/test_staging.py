@@ -1,0 +1,99 @@
+"""Slides are copied ahead, removed when done, and nothing is left behind."""
+
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+
+import pytest
+
+from datasets import staging
+from datasets.staging import staged
+from utils.errors import UsageError
+from utils.lookup import PROJECT_ROOT
+
+
+@pytest.fixture
+def slides(tmp_path):
+    paths = [tmp_path / "slow" / f"{number}.svs" for number in range(6)]
+    for number, path in enumerate(paths):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes([number]) * 1000)
+    return paths
+
+
+def copies(cache):
+    return sorted(path.name for path in cache.rglob("*.svs"))
+
+
+def test_each_slide_is_read_from_a_copy_that_goes_when_it_is_done(slides, tmp_path):
+    cache = tmp_path / "cache"
+    with staged(slides, cache) as sources:
+        for number, slide in enumerate(slides):
+            path = sources.path(number)
+            assert path != slide and path.name == slide.name and path.read_bytes() == slide.read_bytes()
+            assert len(copies(cache)) <= staging.AHEAD
+            sources.done(number)
+            assert not path.exists()
+    assert not list(cache.iterdir())
+
+
+def test_a_slide_of_several_files_comes_whole(tmp_path):
+    slide, data = tmp_path / "a.mrxs", tmp_path / "a" / "Data.dat"
+    data.parent.mkdir()
+    slide.write_text("index")
+    data.write_text("data")
+    with staged([slide], tmp_path / "cache") as sources:
+        copy = sources.path(0)
+        assert copy != slide and (copy.parent / "a" / "Data.dat").read_text() == "data"
+
+
+def test_without_room_slides_are_read_where_they_lie(slides, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")(1000, 0, 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with staged(slides, tmp_path / "cache") as sources:
+        assert [sources.path(number) for number in range(3)] == slides[:3]
+
+
+def test_a_slide_that_is_gone_is_left_to_its_reader(slides, tmp_path, caplog):
+    slides[0].unlink()
+    with staged(slides, tmp_path / "cache") as sources:
+        assert sources.path(0) == slides[0] and sources.path(1) != slides[1]
+    assert "0.svs is read where it lies" in caplog.text
+
+
+def test_an_error_in_the_run_leaves_no_copies(slides, tmp_path):
+    with pytest.raises(RuntimeError), staged(slides, tmp_path / "cache") as sources:
+        sources.path(0)
+        raise RuntimeError
+    assert not list((tmp_path / "cache").iterdir())
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from datasets.staging import staged
+with staged([Path(sys.argv[1])], Path(sys.argv[2])) as sources:
+    print(sources.path(0), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_copies_of_a_killed_run_go_and_those_of_a_living_one_stay(slides, tmp_path):
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-c", HOLDS, str(slides[0]), str(cache)]
+    run = subprocess.Popen(command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    run.stdout.readline()
+    with staged([], cache):
+        assert copies(cache) == ["0.svs"]
+    run.kill()
+    run.communicate()
+    assert copies(cache) == ["0.svs"]
+    with staged([], cache):
+        assert copies(cache) == []
+
+
+def test_a_cache_that_cannot_be_written_is_wrong_use(slides, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="--cache_dir"), staged(slides, tmp_path / "file"):
+        pass

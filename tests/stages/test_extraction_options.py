@@ -1,0 +1,219 @@
+"""What extraction does beyond one encoder and sound slides."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+import extract_features_fp
+from datasets.features_file import read_features_h5
+from stages.gpu_shares import divided
+from tests.slides import small_slide
+from tests.stages.fabricated import fabricate_picture
+from tests.stages.test_extraction import PATCHES, extract, files, list_slides, save_resnet
+from wsi_core.coords_file import PatchCoords, write_coords
+from wsi_core.patch_reading import PatchReading
+
+
+@pytest.fixture(autouse=True)
+def cohort(tmp_path, monkeypatch):
+    """Two slides with coordinates."""
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("a", "b")):
+        fabricate_picture(Path("slides", f"{name}.png"), seed)
+        write_coords(Path("out/patches", f"{name}.h5"), PATCHES)
+    list_slides("a.png", "b.png")
+
+
+def damaged_slide(n_rows: int = 12) -> None:
+    """List a slide of 144 patches, of which the four in its first tile cannot be read."""
+    path = small_slide(Path("slides/damaged.tif"), size_px=(1536, 1536))
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        start, length, tile_px = page.dataoffsets[0], page.databytecounts[0], page.tilewidth
+    assert tile_px == 256
+    data = bytearray(path.read_bytes())
+    data[start : start + length] = bytes(length)
+    path.write_bytes(data)
+    corners = np.array([[x * 128, y * 128] for x in range(n_rows) for y in range(n_rows)])
+    write_coords(Path("out/patches/damaged.h5"), PatchCoords(corners, PatchReading(0, 128, 128, 128)))
+    list_slides("damaged.tif", "a.png")
+
+
+def test_several_encoders_get_a_folder_each_and_the_features_that_each_makes_alone():
+    weights = save_resnet("w.pt")
+    both = ["--target_patch_size", "32", "--encoder_ckpt"]
+    assert extract(*both, f"resnet50_trunc={weights}", encoder="handcrafted,resnet50_trunc") == 0
+    assert {Path(name).parts[0] for name in files()} == {"handcrafted", "resnet50_trunc"}
+    extract("--feat_dir", "alone", "--target_patch_size", "32")
+    extract("--feat_dir", "alone2", *both, weights, encoder="resnet50_trunc")
+    for folder, name in (("alone", "handcrafted"), ("alone2", "resnet50_trunc")):
+        for slide_id in ("a", "b"):
+            one, several = (torch.load(Path(d, f"pt_files/{slide_id}.pt")) for d in (folder, Path("feat", name)))
+            torch.testing.assert_close(several, one, atol=1e-5, rtol=0)
+
+
+def test_unreadable_patches_are_left_out_and_named(caplog):
+    damaged_slide()
+    assert extract("--max_bad_patches", "3%") == 0
+    read = read_features_h5(Path("feat/h5_files/damaged.h5"))
+    assert {(patch.x, patch.y, patch.level) for patch in read.skipped} == {
+        (x, y, 0) for x in (0, 128) for y in (0, 128)
+    }
+    assert all(f"x={patch.x} y={patch.y}" in patch.reason for patch in read.skipped)
+    assert len(read.features) == len(read.coords) == 140 == len(torch.load("feat/pt_files/damaged.pt"))
+    assert "damaged: 4 patches skipped" in caplog.text
+    before = files()
+    assert extract() == 0 and files() == before  # complete, as far as it can be
+
+
+def test_too_many_unreadable_patches_fail_their_slide(caplog):
+    damaged_slide()
+    assert extract("--max_bad_patches", "0.01") == 1
+    assert set(files()) == {"h5_files/a.h5", "pt_files/a.pt"}
+    assert "damaged: failed_read" in caplog.text and "level 0" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["101%", "-1", "many", "%"])
+def test_a_part_that_is_none_is_wrong_use(text):
+    with pytest.raises(SystemExit) as stop:
+        extract("--max_bad_patches", text)
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("coords", "said"),
+    [
+        ([[0.0, np.nan]], "NaN"),
+        ([[32, -32]], "negative coordinates, such as x=32 y=-32"),
+        ([[0, 0], [160, 0]], "x=160 y=0 lies outside a.png"),
+    ],
+)
+def test_coordinates_that_cannot_be_fail_their_slide_saying_so(caplog, coords, said):
+    write_coords(Path("out/patches/a.h5"), replace(PATCHES, coords=np.array(coords)))
+    assert extract() == 1
+    assert set(files()) == {"h5_files/b.h5", "pt_files/b.pt"} and said in caplog.text
+
+
+def test_coordinates_of_another_slide_fail_saying_so(caplog):
+    write_coords(Path("out/patches/a.h5"), replace(PATCHES, level_size=(64, 48)))
+    assert extract() == 1
+    assert "of another slide: their level 0 has 64x48 px, this one 128x96 px" in caplog.text
+
+
+def test_overwrite_replaces_what_another_encoder_made(caplog):
+    extract()
+    weights = save_resnet("w.pt")
+    flags = ["--encoder_ckpt", weights, "--target_patch_size", "32"]
+    assert extract(*flags, encoder="resnet50_trunc") == 2
+    assert "handcrafted" in caplog.text and "resnet50_trunc" in caplog.text and "--overwrite" in caplog.text
+    assert extract(*flags, "--overwrite", encoder="resnet50_trunc") == 0
+    assert {read_features_h5(path).made_from["encoder"] for path in Path("feat/h5_files").iterdir()} == {
+        "resnet50_trunc"
+    }
+    before = files()
+    assert extract(*flags, "--overwrite", encoder="resnet50_trunc") == 0 and files() == before
+
+
+def test_the_mean_of_a_slide_is_a_bag_of_one_patch():
+    extract()  # the means are made later, without encoding again
+    assert extract("--slide_pool", "mean") == 0
+    features = torch.load("feat/pt_files/a.pt")
+    torch.testing.assert_close(torch.load("feat/slide_mean/pt_files/a.pt"), features.mean(dim=0, keepdim=True))
+    assert read_features_h5(Path("feat/slide_mean/h5_files/a.h5")).made_from["slide_pool"] == "mean"
+
+
+def test_slides_staged_on_a_local_disk_give_the_same_and_leave_nothing():
+    extract()
+    assert extract("--feat_dir", "staged", "--cache_dir", "cache") == 0
+    for slide_id in ("a", "b"):
+        assert torch.equal(*(torch.load(f"{folder}/pt_files/{slide_id}.pt") for folder in ("feat", "staged")))
+    assert not list(Path("cache").iterdir())
+
+
+def test_stain_normalisation_changes_features_and_is_stated():
+    extract()
+    fabricate_picture(Path("target.png"), 7)
+    stain = ["--stain_norm", "reinhard", "--stain_target", "target.png"]
+    assert extract("--feat_dir", "stained", *stain) == 0
+    assert not torch.equal(torch.load("feat/pt_files/a.pt"), torch.load("stained/pt_files/a.pt"))
+    assert read_features_h5(Path("stained/h5_files/a.h5")).made_from["stain_norm"].startswith("reinhard:")
+    assert extract(*stain) == 2  # not into the folder of others
+
+
+def test_what_features_were_made_with_is_stated():
+    assert extract("--encoder_ckpt", save_resnet("w.pt"), "--dtype", "bf16", encoder="resnet50_trunc") == 0
+    with h5py.File("feat/h5_files/a.h5") as file:
+        made = dict(file.attrs)
+    assert (made["encoder"], made["dtype"], made["runtime"], made["pooling"]) == (
+        "resnet50_trunc",
+        "bf16",
+        "torch",
+        "gap",
+    )
+    assert made["normalisation"] == "0.485,0.456,0.406/0.229,0.224,0.225"
+    assert {"revision", "weights_sha256", "target_patch_size", "mpp", "patch_mpp", "version"} <= set(made)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--gpus", "99"], "--gpus 99"),
+        (["--stain_norm", "macenko"], "--stain_target"),
+        (["--stain_norm", "macenko", "--stain_target", "list.csv"], "no image"),
+        (["--cache_dir", "list.csv"], "--cache_dir"),
+        (["--model_name", "handcrafted,nope"], "nope"),
+        (["--model_name", "handcrafted,uni_v1", "--encoder_ckpt", "w.pt"], "uni_v1=FILE"),
+        (["--model_name", "uni_v2"], "MahmoodLab/UNI2-h"),
+        (["--model_name", "midnight12k"], "midnight12k-cls-mean"),
+    ],
+)
+def test_wrong_use_is_one_line_and_nothing_is_written(caplog, monkeypatch, flags, said):
+    monkeypatch.delenv("UNI_CKPT_PATH", raising=False)
+    assert extract(*flags) == 2
+    (message,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert said in message and "\n" not in message
+    assert not Path("feat").exists()
+
+
+def test_the_log_ends_with_the_speed_and_what_limits_it(caplog):
+    caplog.set_level("INFO")
+    extract()
+    assert "of the time waiting for patches" in caplog.text and "24 patches in" in caplog.text
+
+
+def test_encoders_are_listed_without_other_flags(capsys):
+    with pytest.raises(SystemExit) as stop:
+        extract_features_fp.main(["--list_encoders"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("resnet50_trunc", "virchow2-cls", "conch_v15", "MahmoodLab/UNI2-h"))
+
+
+def test_a_disk_that_is_full_fails_the_slide_that_could_not_be_written(monkeypatch, caplog):
+    from stages import feature_output
+
+    write = feature_output.write_features
+
+    def full_at_first(folder, slide_id, features):
+        if slide_id == "a":
+            raise OSError(28, "No space left on device")
+        write(folder, slide_id, features)
+
+    monkeypatch.setattr(feature_output, "write_features", full_at_first)
+    assert extract() == 1
+    assert "a: failed_write" in caplog.text and set(files()) == {"h5_files/b.h5", "pt_files/b.pt"}
+
+
+def test_shares_of_gpus_have_about_the_same_number_of_patches():
+    sizes = (900, 100, 500, 400, 90, 10)
+    jobs = {str(n): [None] * size for n, size in enumerate(sizes)}
+    jobs = {slide_id: type("Job", (), {"patches": patches}) for slide_id, patches in jobs.items()}
+    shares = divided(jobs, 2)
+    assert sorted(i for share in shares for i in share) == sorted(jobs)
+    assert [sum(len(job.patches) for job in share.values()) for share in shares] == [1000, 1000]
+    assert all(list(share) == sorted(share) for share in shares)
