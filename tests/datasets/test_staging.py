@@ -32,7 +32,9 @@ def test_each_slide_is_read_from_a_copy_that_goes_when_it_is_done(slides, tmp_pa
         for number, slide in enumerate(slides):
             path = sources.path(number)
             assert path != slide and path.name == slide.name and path.read_bytes() == slide.read_bytes()
-            assert len(copies(cache)) <= staging.AHEAD
+            ahead = slides[number : number + staging.AHEAD]
+            sources.path(number + len(ahead) - 1)  # once these are copied, nothing moves
+            assert copies(cache) == [slide.name for slide in ahead]
             sources.done(number)
             assert not path.exists()
     assert not list(cache.iterdir())
