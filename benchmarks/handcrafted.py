@@ -26,6 +26,7 @@ def main(argv: Sequence[str]) -> int:
     from models.encoders.build import build_encoder
 
     describe = build_encoder("handcrafted").prepare
+    assert describe is not None
     print("patch_px  best_patches/s  median_patches/s")
     for size_px in SIZES_PX:
         images = _patches(Path(argv[0]) if argv else None, size_px)

@@ -27,7 +27,9 @@ FLAGS = {
     "extract_features_fp": {
         "data_h5_dir": REQUIRED, "data_slide_dir": None, "csv_path": REQUIRED, "feat_dir": REQUIRED,
         "batch_size": 256, "slide_ext": ".svs", "model_name": "resnet50_trunc", "target_patch_size": None,
-        "no_auto_skip": False, "encoder_ckpt": None, "reader": "openslide", "max_memory_gb": 8.0,
+        "no_auto_skip": False, "encoder_ckpt": None, "reader": "openslide", "max_memory_gb": 8.0, "overwrite": False,
+        "num_workers": None, "max_bad_patches": "1%", "cache_dir": None, "gpus": (), "dtype": "auto", "runtime": "auto",
+        "compile": False, "trust_remote_code": False, "stain_norm": None, "stain_target": None, "slide_pool": None,
     },
     "create_splits_seq": {
         "task": REQUIRED, "seed": 1, "k": 10, "label_frac": 1.0, "val_frac": 0.1, "test_frac": 0.1,
@@ -56,6 +58,11 @@ CHOICES = {
     ("create_patches_fp", "reader"): {"openslide", "tiffslide"},
     ("create_patches_fp", "background"): {"black", "white"},
     ("create_patches_fp", "grid"): {"contour", "global"},
+    ("extract_features_fp", "reader"): {"openslide", "tiffslide"},
+    ("extract_features_fp", "dtype"): {"auto", "fp32", "bf16", "fp16"},
+    ("extract_features_fp", "runtime"): {"auto", "torch", "onnxruntime", "openvino"},
+    ("extract_features_fp", "stain_norm"): {"macenko", "reinhard"},
+    ("extract_features_fp", "slide_pool"): {"mean"},
     ("main", "opt"): {"adam", "sgd"},
     ("main", "bag_loss"): {"svm", "ce"},
     ("main", "inst_loss"): {"svm", "ce"},
@@ -82,7 +89,7 @@ def help_entries(text: str) -> dict[str, str]:
 
 def is_shown(default: object) -> bool:
     """Say whether help must state a default: not of a switch, nor where something else decides."""
-    return default is not REQUIRED and default is not None and not isinstance(default, bool)
+    return default is not REQUIRED and default not in (None, ()) and not isinstance(default, bool)
 
 
 @pytest.mark.parametrize("script", FLAGS)

@@ -4,11 +4,13 @@ Published encoders were trained and are evaluated on patches that Pillow resized
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
+from scipy.sparse import csr_matrix
 
 Interpolation = str  # "bilinear" or "bicubic"
 
@@ -35,14 +37,51 @@ def resize_batch(batch: torch.Tensor, size_px: tuple[int, int], interpolation: I
     """
     if batch.device.type != "cpu":
         return in_whole_numbers(batch, size_px, interpolation)
-    resize = partial(resize_image, size_px=size_px, interpolation=interpolation)
-    return torch.from_numpy(np.stack(list(_threads().map(resize, batch.numpy()))))
+    pictures = batch.numpy()
+    resized = np.empty((len(pictures), size_px[1], size_px[0], 3), np.uint8)
+    resize = resize_square if pictures.shape[1] == pictures.shape[2] else resize_image
+
+    def resize_some(numbers: range) -> None:
+        for number in numbers:
+            resized[number] = resize(pictures[number], size_px, interpolation)
+
+    threads, n_threads = _threads()
+    list(threads.map(resize_some, [range(first, len(pictures), n_threads) for first in range(n_threads)]))
+    return torch.from_numpy(resized)
 
 
 @lru_cache(maxsize=1)
-def _threads() -> ThreadPoolExecutor:
-    """Return as many threads as torch has: Pillow lets others run while it resizes."""
-    return ThreadPoolExecutor(torch.get_num_threads())
+def _threads() -> tuple[ThreadPoolExecutor, int]:
+    """Return as many threads as torch has, and how many these are."""
+    n_threads = torch.get_num_threads()
+    return ThreadPoolExecutor(n_threads), n_threads
+
+
+def resize_square(image: np.ndarray, size_px: tuple[int, int], interpolation: Interpolation) -> np.ndarray:
+    """Return what ``resize_image`` does of a square one, in less than half the time: rows are weighted as a whole."""
+    along_x = cv2.transpose(_weighted_rows(cv2.transpose(image), size_px[0], interpolation))
+    return _weighted_rows(along_x, size_px[1], interpolation)
+
+
+def _weighted_rows(image: np.ndarray, n_rows: int, interpolation: Interpolation) -> np.ndarray:
+    height, width = image.shape[:2]
+    total = _sparse_taps(height, n_rows, interpolation) @ image.reshape(height, -1).astype(np.int32)
+    total += 1 << (_FRACTION_BITS - 1)  # rounds to the nearest
+    total >>= _FRACTION_BITS
+    if interpolation != "bilinear":  # the weights of a triangle overshoot nowhere
+        np.clip(total, 0, 255, out=total)
+    return total.astype(np.uint8).reshape(n_rows, width, 3)
+
+
+@lru_cache(maxsize=16)
+def _sparse_taps(from_px: int, to_px: int, interpolation: Interpolation) -> csr_matrix:
+    """Return the weights as a sparse matrix, int32 (to, from)."""
+    first, weights = _taps(from_px, to_px, interpolation)
+    columns = np.minimum(first[:, None] + np.arange(weights.shape[1]), from_px - 1)  # beyond the edge weights are 0
+    rows = np.repeat(np.arange(to_px), weights.shape[1])
+    matrix = csr_matrix((weights.ravel(), (rows, columns.ravel())), shape=(to_px, from_px))
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def in_whole_numbers(batch: torch.Tensor, size_px: tuple[int, int], interpolation: Interpolation) -> torch.Tensor:

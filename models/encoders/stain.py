@@ -16,7 +16,8 @@ from utils.errors import UsageError, one_line
 from utils.fingerprint import array_sha256
 
 GLASS = 240.0  # intensity of light that passes the slide without tissue
-TISSUE_DENSITY = 0.15  # optical density from which a pixel is tissue
+TISSUE_DENSITY = 0.1  # optical density, the mean of the colours, from which a pixel is tissue
+CLEAR_DENSITY = 0.05  # up to which it is glass
 MIN_TISSUE_PART = 0.02  # of a patch; with less its stains cannot be told
 EXTREME_ANGLES = (0.01, 0.99)  # the purest stains, but for outliers
 STRONGEST = 0.99  # the density that stands for a stain's strength
@@ -65,7 +66,7 @@ def _describe(method: str, *fitted: torch.Tensor) -> str:
 def _densities(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return optical densities, float32 (B, N, 3), and which pixels are tissue, bool (B, N)."""
     densities = -torch.log((batch.flatten(1, 2).float() + 1) / GLASS)
-    return densities, (densities > TISSUE_DENSITY).all(dim=2)
+    return densities, densities.mean(dim=2) > TISSUE_DENSITY
 
 
 def _masked_quantile(values: torch.Tensor, mask: torch.Tensor, part: float) -> torch.Tensor:
@@ -177,13 +178,15 @@ class ReinhardStain:
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Return uint8 RGB (B, H, W, 3) of the same, on the same device; glass stays as it is."""
-        _, mask = _densities(batch)
+        densities, mask = _densities(batch)
         lab = _to_lab(batch)
         mean, spread = _masked_moments(lab, mask)
         usable = _has_tissue(mask) & (spread > self.min_spread).all(dim=2)[:, 0]
         factor = self.spread.to(batch.device) / spread.clamp(min=self.min_spread)
         changed = _to_rgb((lab - mean) * factor + self.mean.to(batch.device))
-        return _as_bytes(torch.where(mask[..., None], changed, batch.flatten(1, 2).float()), batch, usable)
+        # little by little from glass to tissue: a sharp border would draw a line around every cell
+        part = (densities.mean(dim=2, keepdim=True) - CLEAR_DENSITY) / (TISSUE_DENSITY - CLEAR_DENSITY)
+        return _as_bytes(torch.lerp(batch.flatten(1, 2).float(), changed, part.clamp(0, 1)), batch, usable)
 
 
 def _to_lab(batch: torch.Tensor) -> torch.Tensor:

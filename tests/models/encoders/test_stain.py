@@ -31,9 +31,10 @@ def stain(request, tmp_path):
     return fit_stain(request.param, save(tmp_path / "target.png", tissue(0)))
 
 
-def test_other_colours_come_close_to_the_target(stain):
+@pytest.mark.parametrize("tint", [(1.5, 0.8, 1.2), (0.6, 0.6, 0.6), (0.3, 1.2, 0.9)], ids=["blue", "pale", "reddish"])
+def test_other_colours_come_close_to_the_target(stain, tint):
     plain = torch.from_numpy(np.stack([tissue(seed) for seed in range(1, 5)]))
-    tinted = torch.from_numpy(np.stack([tissue(seed, (1.5, 0.8, 1.2)) for seed in range(1, 5)]))
+    tinted = torch.from_numpy(np.stack([tissue(seed, tint) for seed in range(1, 5)]))
     before = (tinted.float() - plain.float()).abs().mean()
     after = (stain(tinted).float() - stain(plain).float()).abs().mean()
     assert after < 0.4 * before
@@ -50,6 +51,14 @@ def test_a_patch_does_not_depend_on_its_batch(stain):
     for number in range(6):
         alone = stain(batch[number : number + 1])[0]
         assert (together[number].int() - alone.int()).abs().max() <= 1
+
+
+def test_no_line_is_drawn_between_glass_and_tissue(stain):
+    step = np.linspace(0, 0.2, 256)  # density from glass to tissue, little by little
+    ramp = 240 * np.exp(-step[None, :, None] * np.array([0.8, 1.3, 0.9]))
+    patch = np.vstack([np.broadcast_to(ramp, (64, 256, 3)).astype(np.uint8), tissue(1, (0.8, 1, 1), 256)])
+    changed = stain(torch.from_numpy(patch[None]))[0, :64].int()
+    assert changed.diff(dim=1).abs().max() <= 6
 
 
 @pytest.mark.parametrize("value", [0, 128, 245, 255])
