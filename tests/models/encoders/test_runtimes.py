@@ -90,7 +90,7 @@ def test_a_network_that_no_converter_understands_is_left_to_torch(network, monke
     with caplog.at_level(logging.DEBUG):
         assert make_forward(request(network), "auto")[1] == "torch"
     with pytest.raises(
-        UsageError, match=r"--runtime openvino cannot run this encoder \(unknown operation\): pass torch"
+        UsageError, match=r"--runtime openvino cannot run this encoder .*unknown operation.*: pass torch"
     ):
         make_forward(request(network), "openvino")
 
