@@ -121,6 +121,7 @@ def _compare_extraction(slide: Path, n_patches: int, network: Network, workers: 
     from utils.device import pick_device
 
     device = pick_device()
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, in both ways
     runtimes = ("torch", "auto") if device.type == "cpu" else ("torch",)
     jobs = _jobs(slide, n_patches)
     n_patches = sum(len(job.patches) for job in jobs)

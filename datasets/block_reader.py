@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from datasets.patches import BadPatch, BlockInfo, SlidePatches
-from utils.errors import ItemError, one_line
+from utils.errors import ItemError, UsageError, one_line
 from wsi_core.coords_file import read_images
 from wsi_core.patch_reading import PatchReading
 from wsi_core.squares import SquareReader
@@ -64,7 +64,9 @@ class BlockReader:
             prepared = tuple(
                 np.stack([prepare(p) for p in pixels[: len(kept)]]) for prepare in self._prepares if len(kept)
             )
-        except ItemError as error:
+        except UsageError:
+            raise  # the command is wrong, not this slide
+        except Exception as error:  # whatever a strange file makes libraries raise, the next slide is read
             self.close()
             return BlockInfo(error=one_line(error))
         level = task.job.patches.reading.level if self._reading is None else self._reading.level
@@ -120,7 +122,7 @@ class BlockReader:
     def _slide(self, task: BlockTask) -> SquareReader:
         if self._open is None or self._open[0] != task.slide_number:
             self.close()
-            slide = task.job.open()
-            self._reading = task.job.patches.reading.on(slide)
-            self._open = (task.slide_number, SquareReader(slide))
+            squares = SquareReader(task.job.open())
+            self._open = (task.slide_number, squares)
+            self._reading = task.job.patches.reading.on(squares.slide)
         return self._open[1]

@@ -4,6 +4,7 @@ Blocks come in the order of the slides. Their pixels lie in memory that all proc
 again, so that no patch is copied from one process to another; how much there is bounds how far is read ahead.
 """
 
+import logging
 import math
 import shutil
 import signal
@@ -24,7 +25,10 @@ import torch
 from datasets.block_reader import BlockReader, BlockTask, Prepare
 from datasets.patches import BlockInfo, SlidePatches
 from datasets.sources import Sources
-from utils.processes import worker_context
+from utils.errors import UsageError
+from utils.processes import end_with_parent, worker_context
+
+logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 64 * 2**20
 BLOCKS_PER_READER = 2  # one being read, one waiting
@@ -59,6 +63,10 @@ class ReaderPool:
         num_workers: processes that read; 0 reads in this one.
         sources: from where the slides are read.
         context: how processes are started.
+        n_sharing: how many pools share the memory of the machine.
+
+    Raises:
+        UsageError: there is too little shared memory for a single patch at a time.
     """
 
     def __init__(
@@ -70,15 +78,17 @@ class ReaderPool:
         num_workers: int,
         sources: Sources | None = None,
         context: BaseContext | None = None,
+        n_sharing: int = 1,
     ) -> None:
         self.wait_s = 0.0  # spent waiting for blocks
         self._jobs = jobs
         self._sources = sources or Sources([job.path for job in jobs])
         largest_patch_bytes = max((math.prod(job.patch_shape) for job in jobs), default=1)
         n_blocks = num_workers * BLOCKS_PER_READER + BLOCKS_BESIDE if num_workers else 1
-        self._patches_per_block = _patches_per_block(
-            batch_size, largest_patch_bytes, n_blocks, is_shared=num_workers > 0
-        )
+        block_bytes = min(BLOCK_BYTES, batch_size * largest_patch_bytes)
+        if num_workers:
+            block_bytes = _shareable(block_bytes, n_blocks * n_sharing, largest_patch_bytes)
+        self._patches_per_block = max(1, min(batch_size, block_bytes // largest_patch_bytes))
         memory = [
             torch.empty(self._patches_per_block * largest_patch_bytes, dtype=torch.uint8) for _ in range(n_blocks)
         ]
@@ -257,6 +267,7 @@ _memory: list[torch.Tensor] = []
 
 def _start_reading(prepares: tuple[Prepare, ...], memory: list[torch.Tensor]) -> None:
     global _blocks, _memory
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the blocks
     torch.set_num_threads(1)  # there is a process for each processor
     _blocks, _memory = BlockReader(prepares), memory
@@ -271,9 +282,21 @@ def _pixels(memory: torch.Tensor, task: BlockTask) -> torch.Tensor:
     return memory[: math.prod(shape)].view(shape)
 
 
-def _patches_per_block(batch_size: int, patch_bytes: int, n_blocks: int, *, is_shared: bool) -> int:
-    """Return how many patches a block has, so that all blocks fit in the memory there is."""
-    block_bytes = BLOCK_BYTES
-    if is_shared and SHARED_MEMORY.is_dir():
-        block_bytes = min(block_bytes, int(USABLE_PART * shutil.disk_usage(SHARED_MEMORY).free / n_blocks))
-    return max(1, min(batch_size, block_bytes // patch_bytes))
+def _shareable(block_bytes: int, n_blocks: int, patch_bytes: int) -> int:
+    """Return how large a block may be, so that all of them fit in the memory that processes can share.
+
+    Raises:
+        UsageError: a block would not even hold one patch.
+    """
+    if not SHARED_MEMORY.is_dir():
+        return block_bytes
+    free_bytes = shutil.disk_usage(SHARED_MEMORY).free
+    fitting = int(USABLE_PART * free_bytes / n_blocks)
+    if fitting >= block_bytes:
+        return block_bytes
+    advice = "in a container pass --shm-size=8g to it, or take fewer --num_workers"
+    if fitting < patch_bytes:
+        raise UsageError(f"{SHARED_MEMORY} has {free_bytes >> 20} MiB free, too little to read slides with: {advice}")
+    logger.warning("%s has %d MiB free: only %d patches are encoded at once; %s",
+                   SHARED_MEMORY, free_bytes >> 20, fitting // patch_bytes, advice)  # fmt: skip
+    return fitting

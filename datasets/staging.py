@@ -18,7 +18,7 @@ from utils.lookup import require_writable
 
 logger = logging.getLogger(__name__)
 
-PREFIX, LOCK = "slides-", "lock"
+PREFIX, NEW_PREFIX, LOCK = "slides-", "new-", "lock"
 AHEAD = 3  # slides copied before they are asked for
 USABLE_PART = 0.5  # of the disk that is free
 CHUNK_BYTES = 8 * 2**20
@@ -74,14 +74,20 @@ class StagedSources(Sources):
         self._thread.join()
 
     def _copy_all(self) -> None:
-        with suppress(_StoppedError):
+        try:
             for number, path in enumerate(self._paths):
                 self._wait_until_near(number)
                 try:
                     self._read_from[number] = self._copied(number, path)
                 except OSError as error:
                     logger.warning("%s is read where it lies: %s", path.name, error)
+                    shutil.rmtree(self._part(number), ignore_errors=True)
                 self._settled[number].set()
+        except _StoppedError:
+            pass
+        finally:  # whatever ends the thread, nobody waits for a copy that will not come
+            for settled in self._settled:
+                settled.set()
 
     def _wait_until_near(self, number: int) -> None:
         with self._changed:
@@ -95,10 +101,13 @@ class StagedSources(Sources):
         n_bytes = sum(file.stat().st_size for file in files)
         if number < self._n_done or not files or n_bytes > USABLE_PART * shutil.disk_usage(self._folder).free:
             return path
-        part = self._folder / f"{number}.part"
+        part = self._part(number)
         for file in files:
             self._copy(file, part / file.relative_to(path.parent))
         return part.rename(self._folder / str(number)) / path.name
+
+    def _part(self, number: int) -> Path:
+        return self._folder / f"{number}.part"
 
     def _copy(self, source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,9 +128,10 @@ def staged(paths: Sequence[Path], cache_dir: Path) -> Iterator[Sources]:
     require_writable(str(cache_dir), flag="--cache_dir")
     cache_dir.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(cache_dir)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=cache_dir))
-    with (folder / LOCK).open("w") as lock:
+    new = Path(tempfile.mkdtemp(prefix=NEW_PREFIX, dir=cache_dir))
+    with (new / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # says that the run lives; the system lets go of it however the run ends
+        folder = new.rename(cache_dir / (PREFIX + new.name))  # only now may others look whether it lives
         sources = StagedSources(paths, folder)
         try:
             yield sources

@@ -22,12 +22,13 @@ from utils.errors import ItemError
 
 MAX_WORKERS = 8
 STATUS_UNREAD = "failed_read"
+STATUS_UNENCODED = "failed_encode"
 
 
-def default_workers() -> int:
-    """Return the number of worker processes: one for each processor this process may use, up to 8."""
+def default_workers(n_devices: int = 1) -> int:
+    """Return the number of worker processes for each device: one for each processor that may be used, up to 8."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MAX_WORKERS, usable)
+    return max(1, min(MAX_WORKERS, usable // n_devices))
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class EncodedBlock:
 
     Attributes:
         numbers: which patches, as places in the file of coordinates, int64 (N,).
-        features: float32 (N, D) of each encoder.
+        features: float32 (N, D) of each encoder that encodes the slide.
     """
 
     numbers: np.ndarray
@@ -49,7 +50,7 @@ class EncodedSlide:
 
     Attributes:
         numbers: which patches, int64 (N,).
-        features: float32 (N, D) of each encoder.
+        features: float32 (N, D) of each encoder that encodes the slide.
         bad: the patches that could not be read.
     """
 
@@ -67,6 +68,8 @@ class SlideEncoder:
         batch_size: patches encoded at once.
         num_workers: processes that read; 0 reads in this one; None: one for each processor.
         sources: from where the slides are read; None: from where they lie.
+        wanted: for each slide the places of the encoders that encode it; None: all do.
+        n_sharing: how many of these run on the machine at once.
     """
 
     def __init__(
@@ -76,13 +79,18 @@ class SlideEncoder:
         batch_size: int,
         num_workers: int | None = None,
         sources: Sources | None = None,
+        wanted: Sequence[Sequence[int]] | None = None,
+        n_sharing: int = 1,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         self.encode_s = 0.0  # spent encoding, as far as this process had to wait for it
         self._slides = slides
         self._encoders = tuple(encoders)
+        self._wanted = wanted if wanted is not None else [range(len(encoders))] * len(slides)
         prepares: list[Prepare] = [encoder.prepare for encoder in encoders if encoder.prepare is not None]
-        self._pool = ReaderPool(slides, prepares, batch_size=batch_size, num_workers=workers, sources=sources)
+        self._pool = ReaderPool(
+            slides, prepares, batch_size=batch_size, num_workers=workers, sources=sources, n_sharing=n_sharing
+        )
         self._blocks = iter(self._pool)
         self._next_slide = 0
 
@@ -104,12 +112,13 @@ class SlideEncoder:
         """Return the features of the next slide.
 
         Raises:
-            ItemError: the slide could not be read; calling again goes on with the one after it.
+            ItemError: the slide could not be read or encoded; calling again goes on with the one after it.
         """
         n_patches = len(self._slides[self._next_slide].patches)
+        dims = [encoder.dim for encoder in self._encoders_of(self._next_slide)]
         bad: list[BadPatch] = []
         blocks = self.next_slide_in_blocks(bad)  # before anything can fail, so that the next call is of the next slide
-        features = [np.empty((n_patches, encoder.dim), np.float32) for encoder in self._encoders]
+        features = [np.empty((n_patches, dim), np.float32) for dim in dims]
         is_read = np.zeros(n_patches, bool)
         for block in blocks:
             is_read[block.numbers] = True
@@ -127,21 +136,22 @@ class SlideEncoder:
             bad: gets the patches that cannot be read, up to the number that the slide allows.
 
         Raises:
-            ItemError: the slide could not be read, which may be known after some of its blocks.
+            ItemError: the slide could not be read or encoded, which may be known after some of its blocks.
         """
         self._next_slide += 1
         return self._encoded(self._next_slide - 1, [] if bad is None else bad)
 
     def _encoded(self, number: int, bad: list[BadPatch]) -> Iterator[EncodedBlock]:
         under_way: tuple[np.ndarray, list[Launched]] | None = None
+        encoders = self._encoders_of(number)
         try:
             for block in self._read(number, bad):
                 launched = block.info.numbers, self._launch(block)
                 if under_way is not None:
-                    yield self._finish(*under_way)
+                    yield self._finish(*under_way, encoders)
                 under_way = launched
             if under_way is not None:
-                yield self._finish(*under_way)
+                yield self._finish(*under_way, encoders)
         finally:
             self._pool.give_up(number)  # of a slide that failed nothing more is read; one that is done has no more
             self._pool.done(number)
@@ -166,27 +176,40 @@ class SlideEncoder:
                     return
         raise ItemError(f"only {n_seen} of {n_patches} patches came from the processes that read them", STATUS_UNREAD)
 
+    def _encoders_of(self, number: int) -> list[Encoder]:
+        return [self._encoders[place] for place in self._wanted[number]]
+
     def _launch(self, block: ReadBlock) -> list[Launched]:
         prepared = iter(block.info.prepared)
-        start_s = time.monotonic()
-        launched = [
-            encoder.launch(block.pixels if encoder.prepare is None else torch.from_numpy(next(prepared)))
-            for encoder in self._encoders
+        inputs = [
+            block.pixels if encoder.prepare is None else torch.from_numpy(next(prepared)) for encoder in self._encoders
         ]
+        start_s = time.monotonic()
+        launched = [self._encoders[place].launch(inputs[place]) for place in self._wanted[block.slide_number]]
         self.encode_s += time.monotonic() - start_s
         return launched
 
-    def _finish(self, numbers: np.ndarray, launched: list[Launched]) -> EncodedBlock:
+    def _finish(self, numbers: np.ndarray, launched: list[Launched], encoders: Sequence[Encoder]) -> EncodedBlock:
         start_s = time.monotonic()
         features = tuple(one.wait().numpy() for one in launched)
         self.encode_s += time.monotonic() - start_s
+        for encoder, made in zip(encoders, features, strict=True):
+            _refuse_infinite(made, encoder)
         return EncodedBlock(numbers, features)
+
+
+def _refuse_infinite(features: np.ndarray, encoder: Encoder) -> None:
+    if not np.isfinite(features).all():
+        raise ItemError(
+            f"{encoder.name} gives NaN or infinite numbers in {encoder.dtype}: pass --dtype fp32, or check its weights",
+            STATUS_UNENCODED,
+        )
 
 
 def _refuse_unreadable(info: BlockInfo, bad: Sequence[BadPatch], job: SlidePatches) -> None:
     if info.error:
         raise ItemError(info.error, STATUS_UNREAD)
-    if len(bad) > job.max_bad:
+    if len(bad) > min(job.max_bad, len(job.patches) - 1):  # of a slide without any there are no features
         raise ItemError(
             f"{len(bad)} of {len(job.patches)} patches cannot be read, {job.max_bad} may be; {bad[0].reason}",
             STATUS_UNREAD,

@@ -14,12 +14,10 @@ from datasets.features_file import pt_path
 from datasets.patches import SlidePatches
 from datasets.sources import Sources
 from models.encoders.build import HowToRun, build_encoder
-from models.encoders.encoder import Encoder
 from models.encoders.registry import find_encoder
 from models.encoders.stain import fit_stain
-from models.encoders.transform import StainChange
 from stages.encoding import SlideEncoder, default_workers
-from stages.extraction_plan import FoundPatches, find_patches, job_of, listed_slides
+from stages.extraction_plan import EncodingJob, FoundPatches, find_patches, listed_slides, path_of
 from stages.extraction_report import Speed, report_speed, warn_of_unusual_patches
 from stages.feature_output import BackgroundWriter, EncoderOutput, folder_of
 from stages.gpu_shares import in_shares
@@ -27,12 +25,11 @@ from stages.runner import Result, run_each, summarise
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError, one_line
 from utils.lookup import require_folder, require_writable
-from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, ReaderName
+from wsi_core.coords_file import PatchCoords
+from wsi_core.slide import ReaderName
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_MAX_BAD_PART = 0.01
 
 
 @dataclass(frozen=True)
@@ -66,26 +63,26 @@ class ExtractionConfig:
     data_slide_dir: str | None
     csv_path: str
     feat_dir: str
-    batch_size: int = 256
-    slide_ext: str = ".svs"
-    model_name: str = "resnet50_trunc"
-    encoder_ckpt: str | None = None
-    target_patch_size: int | None = None
-    num_workers: int | None = None
-    auto_skip: bool = True
-    overwrite: bool = False
-    reader: ReaderName = DEFAULT_READER
-    max_memory_gb: float = DEFAULT_MAX_MEMORY_GB
-    max_bad_part: float = DEFAULT_MAX_BAD_PART
-    dtype: str = "auto"
-    runtime: str = "auto"
-    compiled: bool = False
-    trust_remote_code: bool = False
-    gpus: tuple[int, ...] = ()
-    cache_dir: str | None = None
-    stain_norm: str | None = None
-    stain_target: str | None = None
-    slide_pool: bool = False
+    batch_size: int
+    slide_ext: str
+    model_name: str
+    encoder_ckpt: str | None
+    target_patch_size: int | None
+    num_workers: int | None
+    auto_skip: bool
+    overwrite: bool
+    reader: ReaderName
+    max_memory_gb: float
+    max_bad_part: float
+    dtype: str
+    runtime: str
+    compiled: bool
+    trust_remote_code: bool
+    gpus: tuple[int, ...]
+    cache_dir: str | None
+    stain_norm: str | None
+    stain_target: str | None
+    slide_pool: bool
 
     @property
     def model_names(self) -> list[str]:
@@ -95,8 +92,10 @@ class ExtractionConfig:
     @property
     def workers(self) -> int:
         """Processes that read slides, for each device."""
-        workers = default_workers() if self.num_workers is None else self.num_workers
-        return workers if len(self.gpus) < 2 else -(-workers // len(self.gpus))
+        n_devices = max(1, len(self.gpus))
+        if self.num_workers is None:
+            return default_workers(n_devices)
+        return -(-self.num_workers // n_devices)
 
 
 def extract_features(config: ExtractionConfig) -> int:
@@ -108,21 +107,25 @@ def extract_features(config: ExtractionConfig) -> int:
     """
     devices = _checked_devices(config)
     slides = listed_slides(config.csv_path)
-    settled, found = find_patches(slides, Path(config.data_h5_dir), lambda i: pt_path(config.feat_dir, i).exists())
-    outputs = _outputs(config, list(found.values()), devices[0])
+    settled, found = find_patches(slides, Path(config.data_h5_dir), partial(_has_features, config))
+    # with several GPUs each process has encoders of its own; here they only say what their features are made from
+    here = devices[0] if len(devices) == 1 else torch.device("cpu")
+    outputs = _outputs(config, [one.patches for one in found.values() if _is_new(config, one)], here)
     skipped, jobs = _plan(found, outputs, config)
     settled += skipped
-    for output in outputs:
-        output.refuse_other_encoders(_made_again(config, slides, jobs))
+    for place, output in enumerate(outputs):
+        output.refuse_other_encoders(_made_again(config, slides, jobs, place))
     warn_of_unusual_patches([output.encoder.spec for output in outputs], [f.patches for f in found.values()])
     for result in settled:
         if result.failed:
             logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
+    dtypes = {output.encoder.dtype for output in outputs}
     if len(devices) == 1:
         results, speed = _encode(jobs, outputs, config)
     else:
+        del outputs
         results, speed = in_shares(jobs, devices, partial(_encode_share, config))
-    report_speed(speed, config.workers, devices[0].type)
+    report_speed(speed, config.workers * len(devices), devices[0].type, dtypes)
     return summarise([*settled, *results])
 
 
@@ -146,112 +149,122 @@ def _checked_devices(config: ExtractionConfig) -> list[torch.device]:
     return [torch.device("cuda", gpu) for gpu in config.gpus]
 
 
-def _outputs(config: ExtractionConfig, found: Sequence[FoundPatches], device: torch.device) -> list[EncoderOutput]:
-    """Build the encoders."""
-    names = config.model_names
-    checkpoints = _checkpoints(config, names)
+def _folder(config: ExtractionConfig, name: str) -> Path:
+    return folder_of(Path(config.feat_dir), name, len(config.model_names))
+
+
+def _has_features(config: ExtractionConfig, slide_id: str) -> bool:
+    """Tell whether a slide has features of every encoder, as far as the names of files go."""
+    return all(pt_path(_folder(config, name), slide_id).exists() for name in config.model_names)
+
+
+def _is_new(config: ExtractionConfig, found: FoundPatches) -> bool:
+    return config.overwrite or not config.auto_skip or not _has_features(config, found.slide_id)
+
+
+def _outputs(config: ExtractionConfig, todo: Sequence[PatchCoords], device: torch.device) -> list[EncoderOutput]:
+    """Build the encoders, for patches such as those to be encoded."""
+    checkpoints = _checkpoints(config)
     stain = None if config.stain_norm is None else fit_stain(config.stain_norm, str(config.stain_target))
-    sides_px = {one.patches.reading.target_size_px for one in found}
+    sides_px = {patches.reading.target_size_px for patches in todo}
     run = HowToRun(
         dtype=config.dtype,
         runtime=config.runtime,
         compiled=config.compiled,
         trust_remote_code=config.trust_remote_code,
         patch_px=sides_px.pop() if len(sides_px) == 1 else None,
-        n_patches=sum(len(one.patches) for one in found),
+        n_patches=sum(len(patches) for patches in todo),
     )
+    build = partial(build_encoder, target_patch_size=config.target_patch_size, device=device, run=run, stain=stain)
     return [
-        EncoderOutput(
-            _build(name, checkpoints.get(name), config, device, run, stain),
-            folder_of(Path(config.feat_dir), name, len(names)),
-            config.slide_pool,
-        )
-        for name in names
+        EncoderOutput(build(name, checkpoint=checkpoints.get(name)), _folder(config, name), config.slide_pool)
+        for name in config.model_names
     ]
 
 
-def _build(
-    name: str,
-    checkpoint: str | None,
-    config: ExtractionConfig,
-    device: torch.device,
-    run: HowToRun,
-    stain: StainChange | None,
-) -> Encoder:
-    return build_encoder(
-        name,
-        checkpoint=checkpoint,
-        target_patch_size=config.target_patch_size,
-        device=device,
-        run=run,
-        stain=stain,
-    )
-
-
-def _checkpoints(config: ExtractionConfig, names: Sequence[str]) -> dict[str, str]:
+def _checkpoints(config: ExtractionConfig) -> dict[str, str]:
     """Return the local weights of each encoder that has some."""
     if config.encoder_ckpt is None:
         return {}
-    if len(names) == 1 and "=" not in config.encoder_ckpt:
+    names = config.model_names
+    if len(names) == 1 and _named(config.encoder_ckpt) not in names:
         return {names[0]: config.encoder_ckpt}
     checkpoints = {}
     for part in config.encoder_ckpt.split(","):
-        name, _, file = part.partition("=")
-        if name.strip() not in names or not file:
+        file = part.partition("=")[2]
+        name = _named(part)
+        if name not in names or not file:
             raise UsageError(f"--encoder_ckpt {part}: with {' and '.join(names)} write it as {names[-1]}=FILE,...")
-        checkpoints[name.strip()] = file
+        checkpoints[name] = file
     return checkpoints
 
 
-def _made_again(config: ExtractionConfig, slides: Mapping[str, object], jobs: Mapping[str, object]) -> set[str]:
+def _named(part: str) -> str | None:
+    """Return the encoder that stands before the = of NAME=FILE, None where none does."""
+    name, equals, _ = part.partition("=")
+    try:
+        return find_encoder(name.strip()).name if equals else None
+    except UsageError:
+        return None
+
+
+def _made_again(
+    config: ExtractionConfig, slides: Mapping[str, object], jobs: Mapping[str, EncodingJob], place: int
+) -> set[str]:
     """Return the slides whose features this run replaces, whoever made them."""
     if config.overwrite:
         return set(slides)
-    return set() if config.auto_skip else set(jobs)
+    return set() if config.auto_skip else {slide_id for slide_id, job in jobs.items() if place in job.encoders}
 
 
 def _plan(
     found: Mapping[str, FoundPatches], outputs: Sequence[EncoderOutput], config: ExtractionConfig
-) -> tuple[list[Result], dict[str, SlidePatches]]:
-    """Tell what needs no encoding, or cannot be, and what is to be done."""
+) -> tuple[list[Result], dict[str, EncodingJob]]:
+    """Tell what needs no encoding, or cannot be, and what is to be done by which encoders."""
     folder = None if config.data_slide_dir is None else SlideFolder(Path(config.data_slide_dir))
-    template = SlidePatches(
-        Path(), next(iter(found.values())).patches, config.reader, config.max_memory_gb, config.max_bad_part
-    ) if found else None  # fmt: skip
     settled: list[Result] = []
-    jobs: dict[str, SlidePatches] = {}
+    jobs: dict[str, EncodingJob] = {}
     for slide_id, one in found.items():
-        assert template is not None
+        missing = tuple(
+            place
+            for place, output in enumerate(outputs)
+            if not (config.auto_skip and output.is_complete(slide_id, one.patches))
+        )
         try:
-            if config.auto_skip and all(output.is_complete(slide_id, one.patches) for output in outputs):
-                for output in outputs:
-                    output.add_pooled(slide_id)
-                settled.append(Result(slide_id, "already_exist"))
+            for place in set(range(len(outputs))) - set(missing):
+                outputs[place].add_pooled(slide_id)
+            if missing:
+                path = path_of(one, folder, config.slide_ext)
+                slide = SlidePatches(path, one.patches, config.reader, config.max_memory_gb, config.max_bad_part)
+                jobs[slide_id] = EncodingJob(slide, missing)
             else:
-                jobs[slide_id] = job_of(one, folder, config.slide_ext, template)
+                settled.append(Result(slide_id, "already_exist"))
         except ItemError as error:
             settled.append(Result(slide_id, error.status, one_line(error), failed=True))
     return settled, jobs
 
 
 def _encode(
-    jobs: Mapping[str, SlidePatches], outputs: Sequence[EncoderOutput], config: ExtractionConfig
+    jobs: Mapping[str, EncodingJob], outputs: Sequence[EncoderOutput], config: ExtractionConfig
 ) -> tuple[list[Result], Speed]:
     """Encode slides on one device, each written while the next one is encoded."""
     start_s = time.monotonic()
     encoders = [output.encoder for output in outputs]
+    slides_of_jobs, wanted = [job.slide for job in jobs.values()], [job.encoders for job in jobs.values()]
     with (
-        _sources(jobs, config) as sources,
+        _sources(slides_of_jobs, config) as sources,
         BackgroundWriter() as writer,
-        SlideEncoder(list(jobs.values()), encoders, config.batch_size, config.workers, sources) as slides,
+        SlideEncoder(
+            slides_of_jobs, encoders, config.batch_size, config.workers, sources, wanted, max(1, len(config.gpus))
+        ) as slides,
     ):
 
         def work(slide_id: str) -> Result:
             encoded = slides.next_slide()
-            patches = jobs[slide_id].patches
+            job = jobs[slide_id]
             todo = [
-                partial(output.write, slide_id, patches, encoded, features)
-                for output, features in zip(outputs, encoded.features, strict=True)
+                partial(outputs[place].write, slide_id, job.slide.patches, encoded, features)
+                for place, features in zip(job.encoders, encoded.features, strict=True)
             ]
             writer.submit(slide_id, todo)
             n_bad = len(encoded.bad)
@@ -262,14 +275,14 @@ def _encode(
         for result in results:
             if result.reason and not result.failed:
                 logger.warning("%s: %s", result.item_id, result.reason)
-        n_patches = sum(len(jobs[result.item_id].patches) for result in results if not result.failed)
+        n_patches = sum(len(jobs[result.item_id].slide.patches) for result in results if not result.failed)
         return results, Speed(n_patches, time.monotonic() - start_s, slides.wait_s)
 
 
 @contextmanager
-def _sources(jobs: Mapping[str, SlidePatches], config: ExtractionConfig) -> Iterator[Sources]:
+def _sources(slides: Sequence[SlidePatches], config: ExtractionConfig) -> Iterator[Sources]:
     """Yield from where the slides are read: where they lie, or copies on a local disk."""
-    paths = [job.path for job in jobs.values()]
+    paths = [slide.path for slide in slides]
     if config.cache_dir is None or not paths:
         yield Sources(paths)
         return
@@ -280,8 +293,6 @@ def _sources(jobs: Mapping[str, SlidePatches], config: ExtractionConfig) -> Iter
 
 
 def _with_failed_writes(results: Sequence[Result], failures: Mapping[str, str]) -> list[Result]:
-    for slide_id, reason in failures.items():
-        logger.error("%s: failed_write: %s", slide_id, reason)
     return [
         replace(result, status="failed_write", reason=failures[result.item_id], failed=True)
         if result.item_id in failures
@@ -291,9 +302,8 @@ def _with_failed_writes(results: Sequence[Result], failures: Mapping[str, str]) 
 
 
 def _encode_share(
-    config: ExtractionConfig, jobs: Mapping[str, SlidePatches], device: torch.device
+    config: ExtractionConfig, jobs: Mapping[str, EncodingJob], device: torch.device
 ) -> tuple[list[Result], Speed]:
     """Encode some of the slides, in a process of their own, on one of several GPUs."""
     torch.cuda.set_device(device)
-    found = [FoundPatches(None, job.path, job.patches) for job in jobs.values()]  # type: ignore[arg-type]
-    return _encode(jobs, _outputs(config, found, device), config)
+    return _encode(jobs, _outputs(config, [job.slide.patches for job in jobs.values()], device), config)

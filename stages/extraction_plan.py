@@ -38,6 +38,24 @@ class FoundPatches:
     path: Path
     patches: PatchCoords
 
+    @property
+    def slide_id(self) -> str:
+        """The slide's id."""
+        return slide_id_of(self.slide.name)
+
+
+@dataclass(frozen=True)
+class EncodingJob:
+    """A slide to encode.
+
+    Attributes:
+        slide: the slide and its patches.
+        encoders: places of the encoders that have not encoded it yet.
+    """
+
+    slide: SlidePatches
+    encoders: tuple[int, ...]
+
 
 def listed_slides(csv_path: str) -> dict[str, ListedSlide]:
     """Return the rows of the table by slide id.
@@ -96,15 +114,14 @@ def _without_coords(slide_id: str, row: ListedSlide, error: ItemError, has_featu
     return Result(slide_id, row.status)  # patching has said that there is nothing to encode
 
 
-def job_of(found: FoundPatches, folder: SlideFolder | None, slide_ext: str, template: SlidePatches) -> SlidePatches:
-    """Return what to read for a slide, with the settings of ``template``.
+def path_of(found: FoundPatches, folder: SlideFolder | None, slide_ext: str) -> Path:
+    """Return from which file a slide's patches are read.
 
     Raises:
         ItemError: the slide is not in the folder, or there is no folder.
     """
-    path = found.path
-    if not found.patches.has_images:
-        if folder is None:
-            raise ItemError(f"{found.path} holds no images of the patches: pass --data_slide_dir", "no_slide")
-        path = folder.find(found.slide.name, slide_ext)
-    return SlidePatches(path, found.patches, template.reader, template.max_memory_gb, template.max_bad_part)
+    if found.patches.has_images:
+        return found.path
+    if folder is None:
+        raise ItemError(f"{found.path} holds no images of the patches: pass --data_slide_dir", "no_slide")
+    return folder.find(found.slide.name, slide_ext)

@@ -1,7 +1,8 @@
 """What extraction tells its user beside results: how fast it was and what limits it, and patches that suit nobody."""
 
+import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from models.encoders.registry import EncoderSpec
@@ -33,22 +34,32 @@ class Speed:
         return self.wait_s / max(self.seconds, 1e-9)
 
 
-def report_speed(speed: Speed, num_workers: int, device_type: str) -> None:
-    """Log the speed, what limits it, and what to raise."""
+def report_speed(speed: Speed, num_workers: int, device_type: str, dtypes: Collection[str]) -> None:
+    """Log the speed, what limits it, and what to raise.
+
+    Args:
+        speed: how fast the run was.
+        num_workers: processes that read slides, on all devices.
+        device_type: "cpu" or "cuda".
+        dtypes: number formats of the encoders.
+    """
     if speed.n_patches:
         logger.info(
             "%d patches in %.0f s, %.0f patches/s, %.0f %% of the time waiting for patches: %s",
             speed.n_patches, speed.seconds, speed.n_patches / max(speed.seconds, 1e-9), 100 * speed.waiting,
-            _advice(speed, num_workers, device_type),
+            _advice(speed, num_workers, device_type, dtypes),
         )  # fmt: skip
 
 
-def _advice(speed: Speed, num_workers: int, device_type: str) -> str:
+def _advice(speed: Speed, num_workers: int, device_type: str, dtypes: Collection[str]) -> str:
     if speed.waiting > WAITS_FOR_DATA:
         return f"reading is the limit, raise --num_workers (now {num_workers}), or stage slides with --cache_dir"
+    options = ["--dtype bf16"] if "fp32" in dtypes else []
     if device_type == "cuda":
-        return "the encoder is the limit, try --batch_size, --dtype bf16, --compile or more --gpus"
-    return "the encoder is the limit, try --dtype bf16, or --runtime openvino where it is not installed"
+        options += ["--batch_size", "--compile", "more --gpus"]
+    elif importlib.util.find_spec("openvino") is None:
+        options.append("pip install openvino")
+    return f"the encoder is the limit{', try ' if options else ''}{', '.join(options)}"
 
 
 def warn_of_unusual_patches(specs: Sequence[EncoderSpec], slides: Sequence[PatchCoords]) -> None:

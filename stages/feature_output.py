@@ -1,9 +1,12 @@
 """Where the features of a run go: one folder for each encoder, written in the background while slides are encoded."""
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -26,7 +29,10 @@ from stages.encoding import EncodedSlide
 from utils.errors import ItemError, UsageError, one_line
 from wsi_core.coords_file import PatchCoords
 
+logger = logging.getLogger(__name__)
+
 SLIDE_POOLED_DIR = "slide_mean"
+SLIDE_POOLED = {"slide_pool": "mean"}
 
 
 @dataclass(frozen=True)
@@ -67,16 +73,23 @@ class EncoderOutput:
         write_features(self.folder, slide_id, made)
         if self.slide_pool:
             self._write_pooled(slide_id, made)
+        else:  # the mean of other features must not outlive them
+            for path in (pt_path(self.pooled_folder, slide_id), h5_path(self.pooled_folder, slide_id)):
+                path.unlink(missing_ok=True)
 
     def add_pooled(self, slide_id: str) -> None:
         """Write the mean of features that are there already, where it is missing."""
-        if self.slide_pool and not pt_path(self.pooled_folder, slide_id).exists():
+        if not self.slide_pool:
+            return
+        made_from = read_provenance(h5_path(self.folder, slide_id)) | SLIDE_POOLED
+        is_there = pt_path(self.pooled_folder, slide_id).exists()
+        if not is_there or read_provenance(h5_path(self.pooled_folder, slide_id)) != made_from:
             self._write_pooled(slide_id, read_features_h5(h5_path(self.folder, slide_id)))
 
     def _write_pooled(self, slide_id: str, made: Features) -> None:
         centre = np.rint(made.coords.mean(axis=0, keepdims=True)).astype(np.int64)
         mean = made.features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-        write_features(self.pooled_folder, slide_id, Features(mean, centre, {**made.made_from, "slide_pool": "mean"}))
+        write_features(self.pooled_folder, slide_id, Features(mean, centre, {**made.made_from, **SLIDE_POOLED}))
 
     def refuse_other_encoders(self, made_again: set[str]) -> None:
         """Keep the folder to one encoder: look at all that is in it, also of slides that the table does not name.
@@ -122,17 +135,26 @@ class BackgroundWriter:
         if self._last is not None:
             self._last.exception()
         self._last = self._futures[slide_id] = self._thread.submit(_do_all, writes)
+        self._last.add_done_callback(partial(_tell_failure, slide_id))
 
     def failures(self) -> dict[str, str]:
         """Wait for all, and return the slides that could not be written, and why."""
         errors = {slide_id: future.exception() for slide_id, future in self._futures.items()}
-        return {
-            slide_id: one_line(error) if isinstance(error, (ItemError, OSError)) else repr(error)
-            for slide_id, error in errors.items()
-            if error is not None
-        }
+        return {slide_id: _reason(error) for slide_id, error in errors.items() if error is not None}
+
+
+def _reason(error: BaseException) -> str:
+    return one_line(error) if isinstance(error, (ItemError, OSError)) else repr(error)
+
+
+def _tell_failure(slide_id: str, future: "Future[None]") -> None:
+    """Say at once that a slide could not be written: a full disk should not be learnt of in the morning."""
+    error = future.exception()
+    if error is not None:
+        logger.error("%s: failed_write: %s", slide_id, _reason(error))
 
 
 def _do_all(writes: Sequence[Callable[[], None]]) -> None:
-    for write in writes:
-        write()
+    with ExitStack() as stack:  # what one encoder cannot write does not keep the others from it
+        for write in reversed(writes):
+            stack.callback(write)

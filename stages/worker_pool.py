@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TypeVar
 
 from utils.logging import set_up_logging
-from utils.processes import worker_context
+from utils.processes import end_with_parent, worker_context
 
 T = TypeVar("T")
 
@@ -107,6 +107,7 @@ def _pool(num_workers: int) -> ProcessPoolExecutor:
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the results
     signal.signal(signal.SIGTERM, _give_up)
+    end_with_parent()
     set_up_logging()
 
 

@@ -6,8 +6,12 @@ forked from a server that has no threads and has the slow libraries imported alr
 """
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Sequence
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 
 # What workers that read patches need, imported once by the server. A module that is missing there costs time only.
 SLOW_TO_IMPORT = ("torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature")
@@ -24,3 +28,15 @@ def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     return context
+
+
+def end_with_parent() -> None:
+    """Let a worker process end when the process that started it does, even if that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)  # nobody waits for what is under way

@@ -23,18 +23,18 @@ class SquareReader:
     """Reads squares of an open slide.
 
     Args:
-        slide: the slide.
+        slide: the slide; closed with this.
     """
 
     def __init__(self, slide: Slide) -> None:
-        self._slide = slide
+        self.slide = slide
         self._tiles = JpegTiles(slide.path, slide.level_dimensions, slide.format if slide.is_read_by_openslide else "")
         self._compared: set[int] = set()
 
     def close(self) -> None:
         """Release both files."""
         self._tiles.close()
-        self._slide.close()
+        self.slide.close()
 
     def read(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray:
         """Read squares.
@@ -55,12 +55,12 @@ class SquareReader:
 
     def _directly(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray | None:
         """Decode tiles; None where a tile is damaged or OpenSlide would show other pixels."""
-        corners_px = self._slide.on_level(corners_level0, level)
+        corners_px = self.slide.on_level(corners_level0, level)
         whole_px = np.rint(corners_px).astype(np.int64)
         if np.abs(corners_px - whole_px).max() > WHOLE_PX:  # between pixels OpenSlide interpolates
             return None
         try:
-            squares = self._tiles.read(level, whole_px, side_px, self._slide.fill_value)
+            squares = self._tiles.read(level, whole_px, side_px, self.slide.fill_value)
         except UndecodableTileError:
             return None
         if level not in self._compared and not self._is_same(squares[0], corners_level0[0], level):
@@ -70,21 +70,21 @@ class SquareReader:
     def _is_same(self, square: np.ndarray, corner_level0: np.ndarray, level: int) -> bool:
         """Compare a square with OpenSlide's, once for each level; another decoder or colour space would show."""
         x, y = corner_level0.tolist()
-        same = np.array_equal(square, self._slide.read((x, y), level, (len(square), len(square))))
+        same = np.array_equal(square, self.slide.read((x, y), level, (len(square), len(square))))
         if same:
             self._compared.add(level)
         else:
-            logger.debug("%s: level %d is left to OpenSlide", self._slide.path.name, level)
+            logger.debug("%s: level %d is left to OpenSlide", self.slide.path.name, level)
             self._tiles.give_up(level)
         return same
 
     def _in_strips(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray:
         squares = np.empty((len(corners_level0), side_px, side_px, 3), np.uint8)
-        corners_px = self._slide.on_level(corners_level0, level)
+        corners_px = self.slide.on_level(corners_level0, level)
         for start, stop in _strips(corners_px, side_px):
             offsets_px = np.rint(corners_px[start:stop, 1] - corners_px[start, 1]).astype(int)
             x, y = corners_level0[start].tolist()
-            strip = self._slide.read((x, y), level, (side_px, side_px + int(offsets_px[-1])))
+            strip = self.slide.read((x, y), level, (side_px, side_px + int(offsets_px[-1])))
             for number, offset_px in enumerate(offsets_px, start):
                 squares[number] = strip[offset_px : offset_px + side_px]
         return squares

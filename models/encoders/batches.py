@@ -50,15 +50,22 @@ class NetworkLaunch:
         parts, done = [], 0
         while done < len(batch):
             part = batch[done : done + self.at_most]
-            try:
-                parts.append(self.forward(self.transform(part)).float())
-            except torch.cuda.OutOfMemoryError:
-                if len(part) == 1:
-                    raise
+            features = self._encoded(part)
+            if features is None:
                 self._halve(len(part))
             else:
+                parts.append(features)
                 done += len(part)
         return parts
+
+    def _encoded(self, part: torch.Tensor) -> torch.Tensor | None:
+        """Return the features of some patches, None where there is no memory for so many."""
+        try:
+            return self.forward(self.transform(part)).float()
+        except torch.cuda.OutOfMemoryError:
+            if len(part) == 1:
+                raise
+        return None  # the error is gone, and the memory that it held on to
 
     def _halve(self, n_patches: int) -> None:
         self.at_most = n_patches // 2

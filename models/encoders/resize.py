@@ -96,7 +96,7 @@ def in_whole_numbers(batch: torch.Tensor, size_px: tuple[int, int], interpolatio
 def _resample(batch: torch.Tensor, axis: int, size_px: int, interpolation: Interpolation) -> torch.Tensor:
     if batch.shape[axis] == size_px:
         return batch
-    first, weights = (torch.from_numpy(a).to(batch.device) for a in _taps(batch.shape[axis], size_px, interpolation))
+    first, weights = _taps_on(batch.device, batch.shape[axis], size_px, interpolation)
     shape = [1] * batch.ndim
     shape[axis] = size_px
     last = batch.shape[axis] - 1
@@ -105,6 +105,15 @@ def _resample(batch: torch.Tensor, axis: int, size_px: int, interpolation: Inter
         taken = batch.index_select(axis, (first + tap).clamp(max=last))
         total = total + taken.to(torch.int32) * weights[:, tap].view(shape)
     return (total >> _FRACTION_BITS).clamp(0, 255).to(torch.uint8)
+
+
+@lru_cache(maxsize=32)
+def _taps_on(
+    device: torch.device, from_px: int, to_px: int, interpolation: Interpolation
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ``_taps`` as tensors; kept on the device, as a copy to it would wait for what it is computing."""
+    first, weights = _taps(from_px, to_px, interpolation)
+    return torch.from_numpy(first).to(device), torch.from_numpy(weights).to(device)
 
 
 def _taps(from_px: int, to_px: int, interpolation: Interpolation) -> tuple[np.ndarray, np.ndarray]:

@@ -4,17 +4,20 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from datasets import reader_pool
 from datasets.patches import SlidePatches
 from datasets.reader_pool import SHARED_MEMORY, ReaderPool
 from tests.slides import small_slide
-from utils.errors import ItemError
+from utils.errors import ItemError, UsageError
 from utils.lookup import PROJECT_ROOT
 from wsi_core.coords_file import PatchCoords
 from wsi_core.patch_reading import PatchReading
@@ -39,6 +42,20 @@ def die_of_white(image: np.ndarray) -> np.ndarray:
     if image.min() == DEADLY:
         os._exit(1)
     return np.array([0])
+
+
+def raise_at_white(error: type[Exception], image: np.ndarray) -> np.ndarray:
+    if image.min() == DEADLY:
+        raise error("white")
+    return np.array([0])
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -179,6 +196,7 @@ AFTER_OPENCV = """
 import sys
 from pathlib import Path
 import cv2, numpy as np
+from datasets import reader_pool
 from datasets.patches import SlidePatches
 from datasets.reader_pool import ReaderPool
 from wsi_core.coords_file import PatchCoords
@@ -204,3 +222,48 @@ def test_workers_do_not_wait_for_threads_of_this_process(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=100)
     assert done.stdout.strip() == "[(1, 16, 16, 3), (1, 16, 16, 3)]"
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("error", [OverflowError, IndexError, MemoryError, AttributeError])
+def test_whatever_a_library_raises_costs_its_slide_only(slides, tmp_path, num_workers, error):
+    _, jobs = slides
+    Image.new("RGB", (128, 96), "white").save(tmp_path / "1.png")
+    pixels, told = read_all(jobs, [partial(raise_at_white, error)], num_workers=num_workers)
+    assert {(number, info.error) for number, info in told if info.error} == {(1, f"{error.__name__}: white")}
+    assert [len(mine) for mine in pixels] == [12, 0, 12]
+
+
+def test_processes_end_with_a_program_that_is_killed(slides):
+    program = f"""
+import multiprocessing, time
+from datasets.reader_pool import ReaderPool
+from tests.datasets.test_reader_pool import PATCHES, SlidePatches, Path
+if __name__ == "__main__":
+    with ReaderPool([SlidePatches(Path({str(slides[1][0].path)!r}), PATCHES)], batch_size=5, num_workers=2) as pool:
+        next(iter(pool))
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    readers = [int(pid) for pid in process.stdout.readline().split()]
+    assert readers and all(map(is_alive, readers))
+    process.kill()
+    process.wait()
+    deadline_s = time.monotonic() + 20
+    while any(map(is_alive, readers)) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert not any(map(is_alive, readers))
+
+
+def test_little_shared_memory_makes_blocks_small_and_says_so(slides, monkeypatch, caplog):
+    usage = type("Usage", (), {"free": 6 * 2 * 4 * 32 * 32 * 3})  # of six blocks with four patches each, half is used
+    monkeypatch.setattr(reader_pool.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(reader_pool, "SHARED_MEMORY", Path("/"))
+    pixels, told = read_all(slides[1], batch_size=12, num_workers=2)
+    assert max(info.n_read for _, info in told) == 4 and [len(mine) for mine in pixels] == [12, 12, 12]
+    assert "only 4 patches are encoded at once" in caplog.text
+    usage.free = 100
+    with pytest.raises(UsageError, match="--shm-size"):
+        read_all(slides[1], num_workers=2)

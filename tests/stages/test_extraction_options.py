@@ -7,11 +7,11 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+import timm
 import torch
 
 import extract_features_fp
 from datasets.features_file import read_features_h5
-from stages.gpu_shares import divided
 from tests.slides import small_slide
 from tests.stages.fabricated import fabricate_picture
 from tests.stages.test_extraction import PATCHES, extract, files, list_slides, save_resnet
@@ -209,11 +209,49 @@ def test_a_disk_that_is_full_fails_the_slide_that_could_not_be_written(monkeypat
     assert "a: failed_write" in caplog.text and set(files()) == {"h5_files/b.h5", "pt_files/b.pt"}
 
 
-def test_shares_of_gpus_have_about_the_same_number_of_patches():
-    sizes = (900, 100, 500, 400, 90, 10)
-    jobs = {str(n): [None] * size for n, size in enumerate(sizes)}
-    jobs = {slide_id: type("Job", (), {"patches": patches}) for slide_id, patches in jobs.items()}
-    shares = divided(jobs, 2)
-    assert sorted(i for share in shares for i in share) == sorted(jobs)
-    assert [sum(len(job.patches) for job in share.values()) for share in shares] == [1000, 1000]
-    assert all(list(share) == sorted(share) for share in shares)
+def test_the_mean_of_features_that_are_made_anew_is_never_an_old_one():
+    assert extract("--slide_pool", "mean") == 0
+    assert extract("--overwrite", "--target_patch_size", "16") == 0
+    assert not Path("feat/slide_mean/pt_files/a.pt").exists()
+    assert extract("--slide_pool", "mean", "--target_patch_size", "16") == 0
+    mean = torch.load("feat/pt_files/a.pt").mean(dim=0, keepdim=True)
+    torch.testing.assert_close(torch.load("feat/slide_mean/pt_files/a.pt"), mean)
+
+
+def test_one_more_encoder_leaves_the_features_of_the_others_alone():
+    weights = save_resnet("w.pt")
+    flags = ["--target_patch_size", "32", "--encoder_ckpt", f"resnet50_trunc={weights}"]
+    assert extract("--feat_dir", "feat/handcrafted", "--target_patch_size", "32") == 0
+    Path("feat/handcrafted/pt_files/b.pt").unlink()
+    before = files()
+    assert extract(*flags, encoder="handcrafted,resnet50_trunc") == 0
+    after = files()
+    assert {name for name in before if before[name] == after[name]} == {
+        f"handcrafted/{k}_files/a.{k}" for k in ("h5", "pt")
+    }
+    assert {name for name in after if "resnet" in name} == {
+        f"resnet50_trunc/{kind}_files/{slide_id}.{kind}" for kind in ("h5", "pt") for slide_id in ("a", "b")
+    }
+
+
+def test_weights_may_lie_where_there_is_an_equals_sign_and_go_by_another_name_of_the_encoder():
+    Path("lr=3").mkdir()
+    weights = save_resnet("lr=3/w.pt")
+    assert extract("--encoder_ckpt", weights, encoder="resnet50_trunc") == 0
+    assert extract("--encoder_ckpt", f"resnet50_trunc={weights}", encoder="resnet50_trunc") == 0
+
+
+def test_numbers_that_are_none_fail_the_slide_and_are_not_written(caplog):
+    network = timm.create_model("resnet50", features_only=True, out_indices=(3,))
+    state = network.state_dict()
+    state["conv1.weight"][0] = torch.nan
+    torch.save(state, "w.pt")
+    assert extract("--encoder_ckpt", "w.pt", encoder="resnet50_trunc") == 1
+    assert "a: failed_encode: resnet50_trunc gives NaN" in caplog.text and not list(Path("feat").rglob("*.*"))
+
+
+def test_a_slide_without_a_readable_patch_fails_however_many_may_be_bad(caplog):
+    damaged_slide()
+    write_coords(Path("out/patches/damaged.h5"), replace(PATCHES, coords=np.array([[0, 0], [128, 128]])))
+    assert extract("--max_bad_patches", "100%") == 1
+    assert "2 of 2 patches cannot be read" in caplog.text

@@ -120,3 +120,27 @@ def test_squares_of_real_slides_are_those_read_one_by_one(shared, name):
     squares = SquareReader(Slide(path))
     np.testing.assert_array_equal(squares.read(corners, 0, 256), expected)
     squares.close()
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_tile_without_bytes_shows_what_openslide_shows(tmp_path, level):
+    """Of an Aperio slide also the coarser levels lack what lies over it."""
+    image = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+    path, options = tmp_path / "s.svs", {"compression": "jpeg", "tile": (128, 128), "metadata": None}
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(image, description="Aperio Image Library v11 \n|AppMag = 20|MPP = 0.5", **options)
+        tiff.write(np.ascontiguousarray(image[::4, ::4]), subfiletype=1, **options)
+    with tifffile.TiffFile(path) as tiff:
+        lengths = tiff.pages[0].tags["TileByteCounts"]
+    n_bytes = lengths.valuebytecount // lengths.count
+    data = bytearray(path.read_bytes())
+    at = lengths.valueoffset + 50 * n_bytes
+    data[at : at + n_bytes] = bytes(n_bytes)
+    path.write_bytes(data)
+    corners = np.array([[x, y] for y in range(0, 1024, 256) for x in range(0, 1024, 256)])
+    with Slide(path) as slide:
+        assert slide.format == "aperio"
+        expected = one_by_one(slide, corners, level, 64)
+    squares = SquareReader(Slide(path))
+    np.testing.assert_array_equal(squares.read(corners, level, 64), expected)
+    squares.close()

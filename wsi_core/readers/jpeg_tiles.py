@@ -15,7 +15,8 @@ import tifffile
 
 from wsi_core.readers.reader import Size
 
-FORMATS = ("aperio", "generic-tiff")
+APERIO = "aperio"
+FORMATS = (APERIO, "generic-tiff")
 TIFF_JPEG, TIFF_RGB, TIFF_YCBCR = 7, 2, 6
 BEGIN, END = b"\xff\xd8", b"\xff\xd9"
 # Adobe's marker says which colours a JPEG holds: 0 for RGB, 1 for YCbCr; without it decoders guess.
@@ -62,6 +63,8 @@ class JpegTiles:
 
     def __init__(self, path: Path, level_sizes: tuple[Size, ...], file_format: str) -> None:
         self._levels = _levels(path, level_sizes) if file_format in FORMATS else {}
+        if file_format == APERIO:
+            self._levels = _above_missing_tiles(self._levels)
         self._file: BinaryIO | None = path.open("rb") if self._levels else None
 
     def has(self, level: int) -> bool:
@@ -105,13 +108,13 @@ class JpegTiles:
 
     def _decode(self, grid: TileLevel, number: int) -> np.ndarray:
         assert self._file is not None
-        self._file.seek(int(grid.offsets[number]))
-        data = self._file.read(int(grid.lengths[number]))
-        if not data.startswith(BEGIN):
-            raise UndecodableTileError
         try:
+            self._file.seek(int(grid.offsets[number]))
+            data = self._file.read(int(grid.lengths[number]))
+            if not data.startswith(BEGIN):
+                raise UndecodableTileError
             tile = simplejpeg.decode_jpeg(grid.header + data[len(BEGIN) :], "RGB")
-        except ValueError as error:
+        except (ValueError, OSError, IndexError, OverflowError) as error:  # of JPEG, disk, or the table of tiles
             raise UndecodableTileError from error
         if tile.shape[1::-1] != grid.tile_px:
             raise UndecodableTileError
@@ -152,6 +155,12 @@ def _levels(path: Path, level_sizes: tuple[Size, ...]) -> dict[int, TileLevel]:
             }
     except (tifffile.TiffFileError, *_UNREADABLE):
         return {}
+
+
+def _above_missing_tiles(levels: dict[int, TileLevel]) -> dict[int, TileLevel]:
+    """Return the levels finer than the first with a tile of no bytes; OpenSlide draws the others in its own way."""
+    missing = [level for level, grid in levels.items() if (grid.lengths == 0).any()]
+    return {level: grid for level, grid in levels.items() if level < min(missing, default=len(levels) + 1)}
 
 
 def _shows(page: tifffile.TiffPage, size_px: Size) -> bool:

@@ -82,7 +82,13 @@ def _require(runtime: str, request: Request) -> None:
 
 
 def _by_torch(request: Request) -> Forward:
-    return torch_forward(request.network, request.device, request.dtype, compiled=request.compiled)
+    try:
+        return torch_forward(request.network, request.device, request.dtype, compiled=request.compiled)
+    except torch.cuda.OutOfMemoryError as error:
+        raise UsageError(
+            f"the encoder does not fit in the free memory of {request.device}: choose another GPU with "
+            "CUDA_VISIBLE_DEVICES or --gpus, or fewer encoders at once"
+        ) from error
 
 
 def _converted(runtime: str, request: Request) -> Forward:
