@@ -27,7 +27,12 @@ class _ListEncoders(argparse.Action):
 
 def _part(text: str) -> float:
     """Parse a part of a whole: 1%, or 0.01."""
-    return fraction(str(float(text[:-1]) / 100)) if text.endswith("%") else fraction(text)
+    if not text.endswith("%"):
+        return fraction(text)
+    try:
+        return fraction(str(float(text[:-1]) / 100))
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part from 0% to 100%") from error
 
 
 def _gpus(text: str) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ class BlockReader:
                 self.close()  # after a read error OpenSlide refuses this handle for good
                 bad.append((index, one_line(error)))
                 if len(bad) > task.max_bad:
-                    raise
+                    raise ItemError(f"more than {task.max_bad} patches cannot be read; {one_line(error)}") from error
         return bad
 
     def _read_squares(self, task: BlockTask, part: slice, pixels: np.ndarray) -> None:

@@ -6,6 +6,7 @@ made from; the pt holds the features as one tensor. Patches that could not be re
 and are read all the same.
 """
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -114,8 +115,10 @@ def read_features_h5(path: Path) -> Features:
 
 def write_features_pt(path: Path, features: np.ndarray) -> None:
     """Write the pt, atomically."""
+    whole = io.BytesIO()  # torch says of a full disk that a position is unexpected
+    torch.save(torch.from_numpy(np.ascontiguousarray(features, np.float32)), whole)
     with atomic_path(path) as part:
-        torch.save(torch.from_numpy(np.ascontiguousarray(features, np.float32)), part)
+        part.write_bytes(whole.getbuffer())
 
 
 def read_features_pt(path: Path) -> torch.Tensor:

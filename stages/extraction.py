@@ -87,7 +87,10 @@ class ExtractionConfig:
     @property
     def model_names(self) -> list[str]:
         """The encoders, by their names in the registry."""
-        return list(dict.fromkeys(find_encoder(name.strip()).name for name in self.model_name.split(",")))
+        names = [name.strip() for name in self.model_name.split(",")]
+        if not all(names):
+            raise UsageError(f"--model_name {self.model_name!r}: the name of an encoder is empty")
+        return list(dict.fromkeys(find_encoder(name).name for name in names))
 
     @property
     def workers(self) -> int:
@@ -187,14 +190,16 @@ def _checkpoints(config: ExtractionConfig) -> dict[str, str]:
     if config.encoder_ckpt is None:
         return {}
     names = config.model_names
-    if len(names) == 1 and _named(config.encoder_ckpt) not in names:
-        return {names[0]: config.encoder_ckpt}
-    checkpoints = {}
+    if len(names) == 1:  # whose path may have any characters
+        is_named = _named(config.encoder_ckpt) in names
+        return {names[0]: config.encoder_ckpt.partition("=")[2] if is_named else config.encoder_ckpt}
+    checkpoints: dict[str, str] = {}
     for part in config.encoder_ckpt.split(","):
-        file = part.partition("=")[2]
-        name = _named(part)
+        file, name = part.partition("=")[2], _named(part)
         if name not in names or not file:
             raise UsageError(f"--encoder_ckpt {part}: with {' and '.join(names)} write it as {names[-1]}=FILE,...")
+        if name in checkpoints:
+            raise UsageError(f"--encoder_ckpt {part}: {name} is there twice")
         checkpoints[name] = file
     return checkpoints
 

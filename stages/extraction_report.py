@@ -11,6 +11,7 @@ from wsi_core.coords_file import PatchCoords
 logger = logging.getLogger(__name__)
 
 WAITS_FOR_DATA = 0.1  # of the time, from which reading is what limits a run
+MIN_ADVISED_S = 10.0  # of a shorter run the start is what counts
 SAME_SCALE = 0.25  # by how much µm per pixel may differ from what suits an encoder
 
 
@@ -44,10 +45,10 @@ def report_speed(speed: Speed, num_workers: int, device_type: str, dtypes: Colle
         dtypes: number formats of the encoders.
     """
     if speed.n_patches:
+        advice = f": {_advice(speed, num_workers, device_type, dtypes)}" if speed.seconds >= MIN_ADVISED_S else ""
         logger.info(
-            "%d patches in %.0f s, %.0f patches/s, %.0f %% of the time waiting for patches: %s",
-            speed.n_patches, speed.seconds, speed.n_patches / max(speed.seconds, 1e-9), 100 * speed.waiting,
-            _advice(speed, num_workers, device_type, dtypes),
+            "%d patches in %.0f s, %.0f patches/s, %.0f %% of the time waiting for patches%s",
+            speed.n_patches, speed.seconds, speed.n_patches / max(speed.seconds, 1e-9), 100 * speed.waiting, advice,
         )  # fmt: skip
 
 

@@ -5,14 +5,18 @@ import functools
 import logging
 import math
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Protocol
 
 from utils.errors import EXIT_SOME_FAILED, EXIT_WRONG_USE, ItemError, UsageError, one_line
 from utils.logging import set_up_logging
 
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report them
 
 MAX_INT = 1_000_000_000  # of any number on a command line: beyond are slips of the hand
 
@@ -46,18 +50,41 @@ def program(main: Callable[[Sequence[str] | None], int]) -> Main:
     def wrapped(argv: Sequence[str] | None = None) -> int:
         set_up_logging()
         try:
-            return main(argv)
+            with _terminated_like_interrupted():
+                return main(argv)
         except UsageError as error:
             logging.getLogger(__name__).error("%s", error)
             return EXIT_WRONG_USE
         except (ItemError, OSError) as error:  # such as a full disk; what was finished before is there
             logging.getLogger(__name__).error("stopped: %s", one_line(error))
             return EXIT_SOME_FAILED
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             print("interrupted; the files that are finished stay", file=sys.stderr)
-            return EXIT_INTERRUPTED
+            return EXIT_TERMINATED if isinstance(stop, _Terminated) else EXIT_INTERRUPTED
 
     return wrapped
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: a scheduler ends the job."""
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM end the program as Ctrl-C does: worker processes end, and what is half written goes."""
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # only there signals can be handled
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def path(text: str) -> str:

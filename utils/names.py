@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from utils.errors import UsageError
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp")
+MAX_ID_BYTES = 200  # file systems allow 255 for a name, and files are named after ids with more behind them
 # Formats OpenSlide reads, plain images, and formats of scanners that must be converted first, so that such a slide is
 # reported and not passed over. Only these endings are taken off a name.
 SLIDE_EXTENSIONS = (
@@ -52,6 +53,8 @@ def _is_untabular(character: str) -> bool:
 
 def check_id(text: str, *, where: str) -> str:
     """Return ``text`` if it can serve as a file name of one level, else raise a UsageError."""
+    if len(text.encode(errors="surrogateescape")) > MAX_ID_BYTES:
+        raise UsageError(f"{where}: {text[:40]!r}... is no name; a name has at most {MAX_ID_BYTES} bytes")
     if not text or text in {".", ".."} or any(c in text for c in "/\\\0\n\r"):
         raise UsageError(f"{where}: {text!r} is no name; a name is not empty and has no folders in it")
     return text

@@ -24,6 +24,7 @@ _UNREADABLE = (
     pickle.UnpicklingError,
 )
 MAX_REASON_LENGTH = 200
+_ADVICE = "UnpicklingError: Weights only load failed. "
 
 
 class DamagedFileError(PipelineError):
@@ -54,5 +55,7 @@ def read_torch_file(path: Path, *, on_disk: bool = False) -> Any:
 def _reason(error: Exception) -> str:
     """Return what is wrong, without torch's advice on how to run what a file one trusts brings along."""
     text = one_line(error)
-    found = re.search(r"WeightsUnpickler error: (.*?)(?: Please use| Check the documentation|$)", text)
-    return (found[1] if found else text)[:MAX_REASON_LENGTH]
+    found = re.search(
+        r"(?:WeightsUnpickler error: |(?=Trying to load unsupported ))(.*?)(?: Please use| Check the|$)", text
+    )
+    return (found[1] if found else text.removeprefix(_ADVICE))[:MAX_REASON_LENGTH]

@@ -6,6 +6,7 @@ were asked for, ``imgs`` (N, S, S, 3) holds them.
 """
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from wsi_core.resolution import magnification_of_mpp
 
 STATUS_BAD = "bad_coords"
 COORDS, IMAGES = "coords", "imgs"
+# Beyond these a file is damaged or a prank: no slide is so large, no patch, and no slide has so many patches.
+MAX_POSITION_PX, MAX_READ_PX, MAX_TARGET_PX, MAX_PATCHES = 2**31, 2**16, 2**13, 10**8
 
 
 @dataclass(frozen=True)
@@ -154,9 +157,34 @@ def read_coords(path: Path) -> PatchCoords:
     try:
         with h5py.File(path, "r") as file:
             dataset = file[COORDS]
-            return _from_attributes(dataset[:], {**file.attrs, **dataset.attrs}, has_images=IMAGES in file)
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            _refuse_strange(dataset)
+            patches = _from_attributes(dataset[:], {**file.attrs, **dataset.attrs}, has_images=IMAGES in file)
+            _refuse_other_images(file, patches)
+            return patches
+    except _UNREADABLE as error:
         raise ItemError(f"{path} is no complete file of coordinates ({error}); make it again", STATUS_BAD) from error
+
+
+_UNREADABLE = (
+    OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
+)  # fmt: skip
+
+
+def _refuse_strange(dataset: h5py.Dataset) -> None:
+    """Look at kind and size before the numbers are read."""
+    if dataset.dtype.kind not in "iuf":
+        raise ValueError(f"coords holds {dataset.dtype}, not whole numbers")
+    if len(dataset) > MAX_PATCHES:
+        raise ValueError(f"{len(dataset)} coordinates")
+
+
+def _refuse_other_images(file: h5py.File, patches: PatchCoords) -> None:
+    if not patches.has_images:
+        return
+    side_px = patches.reading.target_size_px
+    shape, dtype = (len(patches), side_px, side_px, 3), file[IMAGES].dtype
+    if file[IMAGES].shape != shape or dtype != np.uint8:
+        raise ValueError(f"imgs is {dtype} {file[IMAGES].shape}, not uint8 {shape}")
 
 
 def read_images(path: Path, start: int, stop: int) -> np.ndarray:
@@ -182,6 +210,8 @@ def _from_attributes(coords: np.ndarray, attributes: dict, *, has_images: bool) 
     if (coords < 0).any():
         x, y = coords[(coords < 0).any(axis=1)][0].tolist()
         raise ValueError(f"negative coordinates, such as x={x} y={y}")
+    if (coords >= MAX_POSITION_PX).any():
+        raise ValueError(f"coordinates of {MAX_POSITION_PX} and more")
     downsample_x, downsample_y = np.broadcast_to(attributes.get("downsample", 1.0), 2)
     mpp = attributes.get("mpp")
     return PatchCoords(
@@ -193,7 +223,7 @@ def _from_attributes(coords: np.ndarray, attributes: dict, *, has_images: bool) 
         name=str(attributes.get("name", "")),
         save_path=str(attributes.get("save_path", "")),
         overlap_px=int(attributes.get("overlap", 0)),
-        mpp=None if mpp is None else (float(mpp[0]), float(mpp[1])),
+        mpp=None if mpp is None else (_above_0(mpp[0], "mpp"), _above_0(mpp[1], "mpp")),
         mpp_source=str(attributes.get("mpp_source", "")),
         made_with={str(name): str(value) for name, value in json.loads(attributes.get("made_with", "{}")).items()},
         has_images=has_images,
@@ -202,17 +232,36 @@ def _from_attributes(coords: np.ndarray, attributes: dict, *, has_images: bool) 
 
 def _reading(attributes: dict, downsample_x: float) -> PatchReading:
     """Tell how a patch is read: ``patch_size`` counts pixels of ``patch_level``, in TRIDENT's files resized ones."""
-    patch_size_px = int(attributes["patch_size"])
+    patch_size_px = _size(attributes, "patch_size", MAX_READ_PX)
     if "patch_level" not in attributes:
-        return PatchReading(None, 0, patch_size_px, int(attributes["patch_size_level0"]))
-    target = attributes.get("target_patch_size", patch_size_px // int(attributes.get("custom_downsample", 1)))
+        size_level0 = _size(attributes, "patch_size_level0", MAX_POSITION_PX)
+        return PatchReading(None, 0, _size(attributes, "patch_size", MAX_TARGET_PX), size_level0)
+    target_px = patch_size_px // int(attributes.get("custom_downsample", 1))
+    size_level0 = round(patch_size_px * downsample_x)
     return PatchReading(
         level=int(attributes["patch_level"]),
         read_size_px=patch_size_px,
-        target_size_px=int(target),
-        size_level0=int(attributes.get("patch_size_level0", round(patch_size_px * downsample_x))),
+        target_size_px=_size(attributes, "target_patch_size", MAX_TARGET_PX, default=target_px),
+        size_level0=_size(attributes, "patch_size_level0", MAX_POSITION_PX, default=size_level0),
         background=background_of(str(attributes.get("background", "black"))),
     )
+
+
+def _size(attributes: dict, name: str, largest_px: int, default: int | None = None) -> int:
+    value = attributes.get(name, default)
+    if value is None:
+        raise ValueError(f"attribute {name} is missing")
+    size_px = int(value)
+    if not 1 <= size_px <= largest_px:
+        raise ValueError(f"{name} is {size_px}, not 1 to {largest_px}")
+    return size_px
+
+
+def _above_0(value: object, name: str) -> float:
+    number = float(value)  # type: ignore[arg-type]
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} is {number}, not above 0")
+    return number
 
 
 def _pair(values: np.ndarray | list) -> tuple[int, int]:

@@ -151,7 +151,7 @@ class Slide:
 
 def is_plain_image(path: Path) -> bool:
     """Tell whether a file is of no format of whole slides, so that any part of it takes the memory of the whole."""
-    return format_of(path) is None
+    return path.is_file() and format_of(path) is None
 
 
 def _open(path: Path, reader: ReaderName, max_memory_gb: float) -> SlideReader:

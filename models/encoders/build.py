@@ -13,6 +13,8 @@ from utils.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
+MAX_INPUT_PX = 8192
+
 
 @dataclass(frozen=True)
 class HowToRun:
@@ -58,8 +60,10 @@ def build_encoder(
         UsageError: unknown name, wrong size, or weights that cannot be had or do not fit.
     """
     spec = find_encoder(name)
-    if target_patch_size is not None and target_patch_size < 1 and target_patch_size != NO_RESIZE:
-        raise UsageError(f"target patch size {target_patch_size}: pixels, or -1 for patches as they are")
+    if target_patch_size not in (None, NO_RESIZE) and not 1 <= target_patch_size <= MAX_INPUT_PX:
+        raise UsageError(
+            f"target patch size {target_patch_size}: 1 to {MAX_INPUT_PX} pixels, or -1 for patches as they are"
+        )
     if spec.family == "handcrafted":
         return _build_handcrafted(spec, checkpoint, target_patch_size, stain)
     return _build_network(spec, checkpoint, target_patch_size, torch.device(device), run or HowToRun(), stain)

@@ -1,5 +1,6 @@
 """The patch encoders by name, without importing torch. Their facts stand in ``entries``."""
 
+import re
 from dataclasses import replace
 
 from models.encoders.entries import ENTRIES
@@ -45,7 +46,7 @@ def _entry(name: str) -> EncoderSpec:
 
 def _hub_model(name: str) -> EncoderSpec:
     hub_id = name.removeprefix(ANY_HUB)
-    if hub_id.count("/") != 1 or not all(hub_id.split("/")):
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", hub_id) or ".." in hub_id or "--" in hub_id:
         raise UsageError(f"encoder {name!r}: write it as {ANY_HUB}OWNER/NAME")
     return EncoderSpec(name, "any_hub", pooling="pooled", hub_id=hub_id)
 

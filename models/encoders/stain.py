@@ -4,6 +4,7 @@ Macenko et al. 2009, "A method for normalizing histology slides for quantitative
 transfer between images". Patches with too little tissue to tell its stains stay as they are.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,7 +52,8 @@ def fit_stain(method: str, target: str) -> StainChange:
 
 def _read_target(path: str) -> np.ndarray:
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # far beyond, it is an error
             image.thumbnail((MAX_TARGET_SIDE_PX, MAX_TARGET_SIDE_PX))
             return np.array(image.convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
@@ -169,7 +171,8 @@ class ReinhardStain:
         """Take the colours of an image, uint8 (1, H, W, 3); None where it has too little tissue."""
         _, mask = _densities(image)
         mean, spread = _masked_moments(_to_lab(image), mask)
-        return cls(mean[0, 0], spread[0, 0]) if bool(_has_tissue(mask)) else None
+        is_usable = bool(_has_tissue(mask)) and bool((spread > cls.min_spread).all())
+        return cls(mean[0, 0], spread[0, 0]) if is_usable else None
 
     @property
     def describe(self) -> str:

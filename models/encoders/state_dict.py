@@ -42,7 +42,7 @@ def shard_names(path: Path) -> list[str]:
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
         return sorted({Path(str(file)).name for file in listed})
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"weights {path} are no index of weights: {one_line(error)}") from error
 
 
@@ -86,7 +86,11 @@ def _network_of(loaded: object) -> State:
             loaded = loaded[key]
     if not isinstance(loaded, dict):
         raise DamagedFileError("no dictionary of tensors")
-    return {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    strange = [name for name, value in tensors.items() if not isinstance(name, str) or value.layout != torch.strided]
+    if strange:
+        raise DamagedFileError(f"{strange[0]!r} is no name, or its tensor is sparse")
+    return tensors
 
 
 def _used(saved: Iterable[str], unused: tuple[str, ...]) -> dict[str, str]:
@@ -140,6 +144,11 @@ def load_weights(
         lack=[name for name in wanted if name not in state and not name.endswith(may_lack or NOTHING)],
         unknown=[name for name in state if name not in wanted],
         other_shape=[name for name in state if name in wanted and state[name].shape != wanted[name].shape],
+        other_kind=[
+            name
+            for name in state
+            if name in wanted and wanted[name].is_floating_point() and not state[name].is_floating_point()
+        ],
     )
     network.load_state_dict(state, strict=False, assign=is_empty(network))
 
@@ -149,12 +158,20 @@ def is_empty(network: nn.Module) -> bool:
     return any(parameter.is_meta for parameter in network.parameters())
 
 
-def require_fit(path: Path, *, lack: Iterable[str], unknown: Iterable[str], other_shape: Iterable[str]) -> None:
+def require_fit(
+    path: Path,
+    *,
+    lack: Iterable[str],
+    unknown: Iterable[str],
+    other_shape: Iterable[str],
+    other_kind: Iterable[str] = (),
+) -> None:
     """Raise a UsageError that gives the first names that do not match, if there are any."""
     problems: Mapping[str, list[str]] = {
         "lack": list(lack),
         "have unknown": list(unknown),
         "have another shape of": list(other_shape),
+        "have another kind of numbers in": list(other_kind),
     }
     text = "; ".join(f"{what} {few(names)}" for what, names in problems.items() if names)
     if text:

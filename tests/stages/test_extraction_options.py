@@ -99,6 +99,19 @@ def test_coordinates_that_cannot_be_fail_their_slide_saying_so(caplog, coords, s
     assert set(files()) == {"h5_files/b.h5", "pt_files/b.pt"} and said in caplog.text
 
 
+@pytest.mark.parametrize("size", [{"target_patch_size": 0}, {"target_patch_size": 10**6}, {"patch_size": -5}])
+def test_a_file_of_coordinates_that_claims_strange_sizes_costs_its_slide_only(caplog, size):
+    with h5py.File("out/patches/a.h5", "a") as file:
+        file["coords"].attrs.update(size)
+    assert extract("--num_workers", "1") == 1
+    assert set(files()) == {"h5_files/b.h5", "pt_files/b.pt"} and "a: bad_coords" in caplog.text
+
+
+def test_an_id_longer_than_a_file_name_is_wrong_use(caplog):
+    list_slides("a.png", "b" * 300)
+    assert extract() == 2 and "at most 200 bytes" in caplog.text
+
+
 def test_coordinates_of_another_slide_fail_saying_so(caplog):
     write_coords(Path("out/patches/a.h5"), replace(PATCHES, level_size=(64, 48)))
     assert extract() == 1
@@ -168,6 +181,11 @@ def test_what_features_were_made_with_is_stated():
         (["--cache_dir", "list.csv"], "--cache_dir"),
         (["--model_name", "handcrafted,nope"], "nope"),
         (["--model_name", "handcrafted,uni_v1", "--encoder_ckpt", "w.pt"], "uni_v1=FILE"),
+        (["--model_name", "handcrafted,"], "the name of an encoder is empty"),
+        (["--model_name", "hf-hub:../.."], "hf-hub:OWNER/NAME"),
+        (["--model_name", "hf-hub:a b/c d"], "hf-hub:OWNER/NAME"),
+        (["--model_name", "uni_v1,uni_v2", "--encoder_ckpt", "uni_v1=a,uni_v1=b"], "uni_v1 is there twice"),
+        (["--target_patch_size", "100000"], "1 to 8192 pixels"),
         (["--model_name", "uni_v2"], "MahmoodLab/UNI2-h"),
         (["--model_name", "midnight12k"], "midnight12k-cls-mean"),
     ],

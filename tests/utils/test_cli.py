@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import signal
 
 import pytest
 
@@ -25,6 +26,20 @@ def test_an_error_is_one_line_and_an_exit_code(caplog, error, code, line):
 
     assert program(main)([]) == code
     assert line in caplog.text and "Traceback" not in caplog.text
+
+
+def test_a_program_that_a_scheduler_ends_cleans_up_as_after_ctrl_c(capsys):
+    cleaned = []
+
+    def main(argv):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert program(main)([]) == 143
+    assert cleaned and "interrupted" in capsys.readouterr().err and signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_path_has_its_home_expanded_and_is_otherwise_as_typed(monkeypatch):

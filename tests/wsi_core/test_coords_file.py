@@ -69,14 +69,55 @@ def test_a_file_of_trident_without_patches_is_no_damage(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"made_with": "[1]"}, {"made_with": "null"}, {"made_with": "{"}, {"custom_downsample": 0}, {"mpp": 0.5}]
-)
+    "odd",
+    [
+        {"made_with": "[1]"}, {"made_with": "null"}, {"made_with": "{"}, {"made_with": "[" * 30_000},
+        {"custom_downsample": 0}, {"mpp": 0.5}, {"mpp": (0.0, 0.5)}, {"mpp": (np.nan, 0.5)}, {"patch_size": 0},
+        {"patch_size": -256}, {"patch_size": 200_000}, {"target_patch_size": 0}, {"target_patch_size": 10**6},
+        {"patch_size_level0": 0}, {"patch_size_level0": -7}, {"patch_size": "large"},
+    ],
+)  # fmt: skip
 def test_odd_attributes_are_damage(tmp_path, odd):
     write_coords(tmp_path / "a.h5", PATCHES)
     with h5py.File(tmp_path / "a.h5", "a") as file:
         del file["coords"].attrs["target_patch_size"]
         file["coords"].attrs.update(odd)
     with pytest.raises(ItemError, match=r"a\.h5 is no complete file of coordinates .*make it again"):
+        read_coords(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    "coords",
+    [
+        np.array([[1e300, 0]]), np.array([[2**64 - 1, 0]], np.uint64), np.array([[1j, 0]]), np.array([[True, False]]),
+        np.array([[2**31, 0]]), np.array([[np.inf, 0]]), np.array([[1, 2, 3]]), np.array([b"a"]), np.zeros((2, 2, 2)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_coordinates_that_cannot_be_are_damage(tmp_path, coords):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("coords", data=coords).attrs.update(patch_size=256, patch_level=0)
+    with pytest.raises(ItemError, match=r"a\.h5 is no complete file of coordinates .*make it again"):
+        read_coords(tmp_path / "a.h5")
+
+
+def test_a_file_that_claims_a_trillion_patches_is_refused_before_memory_is_taken(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("coords", (10**12, 2), np.int64, chunks=(1000, 2)).attrs.update(patch_size=9, patch_level=0)
+    with pytest.raises(ItemError, match="1000000000000 coordinates"):
+        read_coords(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    "images",
+    [np.zeros((3, 256, 256, 3), np.uint8), np.zeros((2, 256, 256, 1), np.uint8), np.zeros((2, 256, 256, 3))],
+    ids=["one more", "grey", "floats"],
+)
+def test_images_that_are_not_of_these_patches_are_damage(tmp_path, images):
+    write_coords(tmp_path / "a.h5", PATCHES)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["imgs"] = images
+    with pytest.raises(ItemError, match=r"imgs is .* not uint8"):
         read_coords(tmp_path / "a.h5")
 
 

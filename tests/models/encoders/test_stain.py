@@ -77,10 +77,12 @@ def test_what_was_fitted_is_named_and_differs_between_targets(tmp_path):
 def test_a_target_that_is_none_is_refused(tmp_path, method):
     (tmp_path / "text.png").write_text("no image")
     blank = save(tmp_path / "blank.png", np.full((64, 64, 3), 250, np.uint8))
+    one_colour = save(tmp_path / "one.png", np.full((64, 64, 3), (200, 120, 160), np.uint8))
     for path, said in (
         (str(tmp_path / "text.png"), "no image"),
         (str(tmp_path / "gone.png"), "gone"),
         (blank, "tissue"),
+        (one_colour, "tissue"),
     ):
         with pytest.raises(UsageError, match=said):
             fit_stain(method, path)

@@ -49,6 +49,30 @@ def test_what_does_not_fit_is_named_in_one_line(tmp_path):
     assert all(part in text for part in ("lack 0.bias", "unknown head.weight", "another shape of 1.weight"))
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda state: state.update({"0.weight": state["0.weight"].to(torch.int8)}),
+            "another kind of numbers in 0.weight",
+        ),
+        (
+            lambda state: state.update({"0.weight": state["0.weight"].to(torch.complex64)}),
+            "another kind of numbers in 0.w",
+        ),
+        (lambda state: state.update({"0.weight": state["0.weight"].to_sparse()}), "sparse"),
+        (lambda state: state.update({7: torch.zeros(1)}), "7 is no name"),
+    ],
+    ids=["int8", "complex", "sparse", "number"],
+)
+def test_tensors_of_a_strange_kind_are_named(tmp_path, change, said):
+    state = dict(small_network().state_dict())
+    change(state)
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(UsageError, match=said):
+        load_weights(small_network(), tmp_path / "w.pt")
+
+
 class Harmful:
     def __reduce__(self):
         return (exec, ("raise SystemExit('run by unpickling')",))
@@ -65,6 +89,13 @@ def test_a_file_that_is_no_weights_is_refused_and_never_run(tmp_path, content, e
     path.write_bytes(content)
     with pytest.raises(UsageError, match="damaged or hold more than tensors"):
         read_weights(path)
+
+
+def test_code_among_weights_is_named_without_advice_to_run_it(tmp_path):
+    torch.save({"state_dict": Harmful()}, tmp_path / "w.pt")
+    with pytest.raises(UsageError, match="exec") as caught:
+        read_weights(tmp_path / "w.pt")
+    assert "weights_only" not in str(caught.value)
 
 
 def test_the_given_file_wins_over_the_environment_variable(tmp_path, monkeypatch):
