@@ -13,7 +13,7 @@ import torch
 from datasets.features_file import pt_path
 from datasets.patches import SlidePatches
 from datasets.sources import Sources
-from models.encoders.build import HowToRun, build_encoder
+from models.encoders.build import HowToRun, build_encoder, dtype_of
 from models.encoders.registry import find_encoder
 from models.encoders.stain import fit_stain
 from stages.encoding import SlideEncoder, default_workers
@@ -111,9 +111,12 @@ def extract_features(config: ExtractionConfig) -> int:
     devices = _checked_devices(config)
     slides = listed_slides(config.csv_path)
     settled, found = find_patches(slides, Path(config.data_h5_dir), partial(_has_features, config))
-    # with several GPUs each process has encoders of its own; here they only say what their features are made from
-    here = devices[0] if len(devices) == 1 else torch.device("cpu")
-    outputs = _outputs(config, [one.patches for one in found.values() if _is_new(config, one)], here)
+    todo = [one.patches for one in found.values() if _is_new(config, one)]
+    if len(devices) == 1:
+        outputs = _outputs(config, todo, devices[0])
+    else:  # each process has encoders of its own; here they only say what their features are made from
+        unused = replace(config, dtype="fp32", runtime="torch", compiled=False)
+        outputs = _outputs(unused, todo, torch.device("cpu"))
     skipped, jobs = _plan(found, outputs, config)
     settled += skipped
     for place, output in enumerate(outputs):
@@ -122,11 +125,11 @@ def extract_features(config: ExtractionConfig) -> int:
     for result in settled:
         if result.failed:
             logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
-    dtypes = {output.encoder.dtype for output in outputs}
+    dtypes = {dtype_of(config.dtype, output.encoder.spec, devices[0]) for output in outputs}
     if len(devices) == 1:
         results, speed = _encode(jobs, outputs, config)
     else:
-        del outputs
+        outputs.clear()  # and the memory that they take
         results, speed = in_shares(jobs, devices, partial(_encode_share, config))
     report_speed(speed, config.workers * len(devices), devices[0].type, dtypes)
     return summarise([*settled, *results])

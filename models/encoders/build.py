@@ -86,7 +86,7 @@ def _build_network(
     built = build_network(spec, weights, trust_remote_code=run.trust_remote_code)
     spec, geometry = built.spec, Geometry.of(built.spec, target_patch_size)
     assert spec.mean is not None and spec.std is not None
-    dtype = _dtype(run.dtype, spec, device)
+    dtype = dtype_of(run.dtype, spec, device)
     request = Request(built.network, device, dtype, _input_px(geometry, run), run.compiled, run.n_patches)
     forward, runtime = make_forward(request, run.runtime)
     launch = NetworkLaunch(forward, Transform(geometry, Normalise(spec.mean, spec.std, device), stain), device)
@@ -110,7 +110,8 @@ def _build_handcrafted(
     )
 
 
-def _dtype(asked: str, spec: EncoderSpec, device: torch.device) -> str:
+def dtype_of(asked: str, spec: EncoderSpec, device: torch.device) -> str:
+    """Return the number format that a network computes in, where "auto" may be asked for."""
     if asked != "auto":
         return asked
     return "fp32" if device.type == "cpu" else spec.autocast
