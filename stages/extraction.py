@@ -111,17 +111,18 @@ def extract_features(config: ExtractionConfig) -> int:
     devices = _checked_devices(config)
     slides = listed_slides(config.csv_path)
     settled, found = find_patches(slides, Path(config.data_h5_dir), partial(_has_features, config))
-    todo = [one.patches for one in found.values() if _is_new(config, one)]
+    all_patches = [one.patches for one in found.values()]
+    n_new = sum(len(one.patches) for one in found.values() if _is_new(config, one))
     if len(devices) == 1:
-        outputs = _outputs(config, todo, devices[0])
+        outputs = _outputs(config, all_patches, n_new, devices[0])
     else:  # each process has encoders of its own; here they only say what their features are made from
         unused = replace(config, dtype="fp32", runtime="torch", compiled=False)
-        outputs = _outputs(unused, todo, torch.device("cpu"))
+        outputs = _outputs(unused, all_patches, n_new, torch.device("cpu"))
     skipped, jobs = _plan(found, outputs, config)
     settled += skipped
     for place, output in enumerate(outputs):
         output.refuse_other_encoders(_made_again(config, slides, jobs, place))
-    warn_of_unusual_patches([output.encoder.spec for output in outputs], [f.patches for f in found.values()])
+    warn_of_unusual_patches([output.encoder.spec for output in outputs], all_patches)
     for result in settled:
         if result.failed:
             logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
@@ -168,18 +169,20 @@ def _is_new(config: ExtractionConfig, found: FoundPatches) -> bool:
     return config.overwrite or not config.auto_skip or not _has_features(config, found.slide_id)
 
 
-def _outputs(config: ExtractionConfig, todo: Sequence[PatchCoords], device: torch.device) -> list[EncoderOutput]:
-    """Build the encoders, for patches such as those to be encoded."""
+def _outputs(
+    config: ExtractionConfig, slides: Sequence[PatchCoords], n_patches: int, device: torch.device
+) -> list[EncoderOutput]:
+    """Build the encoders, for about ``n_patches`` of the patches of these slides."""
     checkpoints = _checkpoints(config)
     stain = None if config.stain_norm is None else fit_stain(config.stain_norm, str(config.stain_target))
-    sides_px = {patches.reading.target_size_px for patches in todo}
+    sides_px = {patches.reading.target_size_px for patches in slides}
     run = HowToRun(
         dtype=config.dtype,
         runtime=config.runtime,
         compiled=config.compiled,
         trust_remote_code=config.trust_remote_code,
         patch_px=sides_px.pop() if len(sides_px) == 1 else None,
-        n_patches=sum(len(patches) for patches in todo),
+        n_patches=n_patches,
     )
     build = partial(build_encoder, target_patch_size=config.target_patch_size, device=device, run=run, stain=stain)
     return [
@@ -314,4 +317,5 @@ def _encode_share(
 ) -> tuple[list[Result], Speed]:
     """Encode some of the slides, in a process of their own, on one of several GPUs."""
     torch.cuda.set_device(device)
-    return _encode(jobs, _outputs(config, [job.slide.patches for job in jobs.values()], device), config)
+    slides = [job.slide.patches for job in jobs.values()]
+    return _encode(jobs, _outputs(config, slides, sum(map(len, slides)), device), config)
