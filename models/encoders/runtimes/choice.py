@@ -83,12 +83,27 @@ def _require(runtime: str, request: Request) -> None:
 
 def _by_torch(request: Request) -> Forward:
     try:
-        return torch_forward(request.network, request.device, request.dtype, compiled=request.compiled)
+        forward = torch_forward(request.network, request.device, request.dtype, compiled=request.compiled)
+        if request.compiled and request.input_px is not None:
+            _compile_now(forward, request)
+        return forward
     except torch.cuda.OutOfMemoryError as error:
         raise UsageError(
             f"the encoder does not fit in the free memory of {request.device}: choose another GPU with "
             "CUDA_VISIBLE_DEVICES or --gpus, or fewer encoders at once"
         ) from error
+
+
+@torch.inference_mode()
+def _compile_now(forward: Forward, request: Request) -> None:
+    """Compile before a slide is opened: it fails on all slides, or on none."""
+    try:
+        forward(_trial(request).to(request.device))
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except _FAILURES as error:
+        reason = one_line(error).partition(" Set TORCHDYNAMO_VERBOSE")[0]
+        raise UsageError(f"--compile: torch cannot compile this encoder here, leave it out ({reason})") from error
 
 
 def _converted(runtime: str, request: Request) -> Forward:

@@ -97,6 +97,7 @@ def test_a_network_that_no_converter_understands_is_left_to_torch(network, monke
 
 def test_nothing_is_converted_for_few_patches_or_when_torch_compiles(network, monkeypatch):
     monkeypatch.setattr(choice, "_converted", lambda runtime, request: pytest.fail("converted"))
+    monkeypatch.setattr(torch, "compile", lambda network: network)
     for options in ({"n_patches": choice.MIN_PATCHES - 1}, {"compiled": True}):
         assert make_forward(request(network, **options), "auto")[1] == "torch"
 
@@ -112,6 +113,15 @@ def test_what_a_runtime_cannot_do_is_said(network, runtime, options, message):
     installed(runtime)
     with pytest.raises(UsageError, match=message):
         make_forward(request(network, **options), runtime)
+
+
+def test_what_torch_cannot_compile_is_said_before_a_slide_is_opened(network, monkeypatch):
+    def fail(batch):
+        raise RuntimeError("No working C++ compiler found Set TORCHDYNAMO_VERBOSE=1 for more")
+
+    monkeypatch.setattr(torch, "compile", lambda network: fail)
+    with pytest.raises(UsageError, match=r"--compile: .* leave it out \(RuntimeError: No working .* found\)$"):
+        make_forward(request(network, compiled=True), "auto")
 
 
 def test_a_runtime_that_is_not_installed_says_what_to_install(network, monkeypatch):
