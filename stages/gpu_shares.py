@@ -4,16 +4,17 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from functools import partial
+from multiprocessing import get_context
 
 import torch
 
 from stages.extraction_plan import EncodingJob
 from stages.extraction_report import Speed
 from stages.runner import Result
+from stages.worker_pool import do_task, start_worker
 from utils.errors import UsageError, one_line
-from utils.logging import set_up_logging
-from utils.processes import end_with_parent
+from utils.processes import end_workers
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +38,13 @@ def in_shares(jobs: Jobs, devices: Sequence[torch.device], encode: EncodeShare) 
         UsageError: a process says that the command is wrong; the others are ended.
     """
     shares = [share for share in divided(jobs, len(devices)) if share]
-    pools = [ProcessPoolExecutor(1, get_context("spawn"), _start_share) for _ in shares]
+    pools = [ProcessPoolExecutor(1, get_context("spawn"), start_worker) for _ in shares]
     results: dict[str, Result] = {}
     speeds = []
     try:
         running = [
-            pool.submit(encode, share, device) for pool, share, device in zip(pools, shares, devices, strict=False)
+            pool.submit(do_task, partial(encode, share, device))
+            for pool, share, device in zip(pools, shares, devices, strict=False)
         ]
         for share, device, future in zip(shares, devices, running, strict=False):
             done, speed = _outcome(future, share, device)
@@ -50,16 +52,10 @@ def in_shares(jobs: Jobs, devices: Sequence[torch.device], encode: EncodeShare) 
             speeds.append(speed)
     finally:
         if len(speeds) < len(shares):  # a wrong command, or Ctrl-C: nobody waits for the others
-            for process in active_children():
-                process.terminate()
+            end_workers()
         for pool in pools:
             pool.shutdown(cancel_futures=True)
     return [results[slide_id] for slide_id in jobs], _together(speeds)
-
-
-def _start_share() -> None:
-    end_with_parent()
-    set_up_logging()
 
 
 def _outcome(future: Future, share: Jobs, device: torch.device) -> tuple[list[Result], Speed]:

@@ -1,10 +1,8 @@
 """Independent tasks in worker processes; a task that kills its process costs only itself."""
 
-import multiprocessing
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +12,7 @@ from types import FrameType
 from typing import TypeVar
 
 from utils.logging import set_up_logging
-from utils.processes import end_with_parent, worker_context
+from utils.processes import end_with_parent, end_workers, worker_context
 
 T = TypeVar("T")
 
@@ -22,7 +20,6 @@ T = TypeVar("T")
 # from Python 3.11 on it does so from the project's folder alone, and elsewhere each worker imports it.
 PRELOAD = ["stages.slide_patching"]
 QUEUED_PER_WORKER = 2
-SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def _until_a_crash(
             while True:
                 for item_id, task in islice(waiting, QUEUED_PER_WORKER * num_workers - len(under_way)):
                     suspects[item_id] = task  # until it is taken: a pool that is broken takes none
-                    under_way[pool.submit(_do, task)] = item_id, suspects.pop(item_id)
+                    under_way[pool.submit(do_task, task)] = item_id, suspects.pop(item_id)
                 if not under_way:
                     is_over = True
                     return
@@ -76,35 +73,24 @@ def _until_a_crash(
             is_over = True
         finally:
             if not is_over:  # but for Ctrl-C, say, or a full disk: nobody waits for what is under way
-                _end_workers()
+                end_workers()
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_workers() -> None:
-    """End all worker processes; each removes what it has half written. One that does not listen is killed."""
-    workers = multiprocessing.active_children()
-    for worker in workers:
-        worker.terminate()
-    deadline_s = time.monotonic() + SECONDS_TO_END
-    for worker in workers:
-        worker.join(max(0.0, deadline_s - time.monotonic()))
-        if worker.is_alive():
-            worker.kill()
 
 
 def _alone(task: Callable[[], T]) -> T | Crash:
     with _pool(1) as pool:
         try:
-            return pool.submit(_do, task).result()
+            return pool.submit(do_task, task).result()
         except BrokenProcessPool:
             return Crash("the process that worked on it died; most likely memory ran out, or a library crashed")
 
 
 def _pool(num_workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(num_workers, mp_context=worker_context(PRELOAD), initializer=_start_worker)
+    return ProcessPoolExecutor(num_workers, mp_context=worker_context(PRELOAD), initializer=start_worker)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
+    """Prepare a worker process: it ends with its parent and on SIGTERM, and then removes what it has half written."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the results
     signal.signal(signal.SIGTERM, _give_up)
     end_with_parent()
@@ -117,7 +103,8 @@ def _give_up(signal_number: int, frame: FrameType | None) -> None:
     sys.exit(1)
 
 
-def _do(task: Callable[[], T]) -> T:
+def do_task(task: Callable[[], T]) -> T:
+    """Do a task in a worker; one that is left half-way ends the process."""
     try:
         return task()
     except SystemExit:

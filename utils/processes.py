@@ -9,12 +9,14 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
 # What workers that read patches need, imported once by the server. A module that is missing there costs time only.
 SLOW_TO_IMPORT = ("torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature")
+SECONDS_TO_END = 5.0
 
 
 def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
@@ -40,3 +42,15 @@ def end_with_parent() -> None:
 def _end_after(parent: BaseProcess) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)  # nobody waits for what is under way
+
+
+def end_workers() -> None:
+    """End all worker processes; each removes what it has half written. One that does not listen is killed."""
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
+    deadline_s = time.monotonic() + SECONDS_TO_END
+    for worker in workers:
+        worker.join(max(0.0, deadline_s - time.monotonic()))
+        if worker.is_alive():
+            worker.kill()
