@@ -4,7 +4,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import fraction, new_parser, non_negative_int, path, positive_float, positive_int, program
+from utils.cli import (
+    add_reader_flags,
+    fraction,
+    new_parser,
+    non_negative_int,
+    path,
+    positive_float,
+    positive_int,
+    program,
+)
 
 DESCRIPTION = """\
 Find the tissue of the slides in a folder and lay a grid of patches over it.
@@ -75,9 +84,7 @@ def _add_resolution_flags(group: argparse._ArgumentGroup) -> None:
 def _add_slide_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--recursive", action="store_true", help="also slides in folders below SOURCE")
-    add("--reader", choices=("openslide", "tiffslide"), default="openslide", help="library that reads slides")
-    add("--max_memory_gb", type=positive_float, default=8.0, metavar="GIB",
-        help="what a plain image (png, jpg, flat tiff) may take when it is decoded")
+    add_reader_flags(group)
     add("--background", choices=("black", "white"), default="black",
         help="outside the slide and where it is transparent")
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import fraction, new_parser, non_negative_int, path, positive_float, positive_int, program
+from utils.cli import add_reader_flags, fraction, new_parser, non_negative_int, path, positive_int, program
 
 DESCRIPTION = """\
 Encode the patches that create_patches_fp.py chose.
@@ -79,13 +79,7 @@ def _add_encoders(group: argparse._ArgumentGroup) -> None:
 def _add_reading(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--num_workers", type=int, help="processes that read slides (default: one for each processor, up to 8)")
-    add("--reader", choices=("openslide", "tiffslide"), default="openslide", help="library that reads slides")
-    add(
-        "--max_memory_gb",
-        type=positive_float,
-        default=8.0,
-        help="GiB that a plain image (png, jpg, flat tiff) may take",
-    )
+    add_reader_flags(group)
     add("--max_bad_patches", type=_part, default="1%", metavar="PART", help="part of a slide's patches that may be "
         "unreadable; they are left out and named in the h5, beyond that the slide fails")  # fmt: skip
     add("--cache_dir", type=path, metavar="DIR", help="folder on a local disk to which slides are copied ahead")

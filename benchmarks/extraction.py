@@ -7,7 +7,6 @@ in torch, float32, contiguous. Both start when their networks are ready, and end
 there is one, else on the processor. Without --slide a slide is fabricated, without --weights the network is untrained.
 """
 
-# mypy: disable-error-code="no-untyped-def"
 import argparse
 import os
 import subprocess
@@ -98,7 +97,7 @@ def _plain_batches(jobs):
     from torch.utils.data import DataLoader, Dataset
     from torchvision import transforms
 
-    from models.encoders.registry import IMAGENET_MEAN, IMAGENET_STD
+    from models.encoders.spec import IMAGENET_MEAN, IMAGENET_STD
 
     slide = openslide.OpenSlide(jobs[0].path)
     corners = [tuple(corner) for job in jobs for corner in job.patches.coords.tolist()]
@@ -214,7 +213,7 @@ def _blocks(jobs, *, transformed: bool) -> Iterator[object]:
     import torch
 
     from models.encoders.batches import CPU_BATCH
-    from models.encoders.registry import IMAGENET_MEAN, IMAGENET_STD
+    from models.encoders.spec import IMAGENET_MEAN, IMAGENET_STD
     from models.encoders.transform import Geometry, Normalise, Transform
     from wsi_core.squares import SquareReader
 

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import torch
 
+from datasets.encoder_facts import differing_facts
 from utils.atomic import atomic_path
 from utils.errors import ItemError, one_line
 from utils.torch_file import DamagedFileError, read_torch_file
@@ -175,20 +176,22 @@ def read_provenance(path: Path) -> dict[str, str]:
         return {}
 
 
-def is_complete(feat_dir: Path, slide_id: str, patches: PatchCoords, dim: int) -> bool:
-    """Tell whether both files are there with ``dim`` numbers for each of these very patches, read the same way.
+def is_complete(
+    feat_dir: Path, slide_id: str, patches: PatchCoords, dim: int, encoder_facts: Mapping[str, str] | None = None
+) -> bool:
+    """Tell whether both files are there with ``dim`` numbers for each of these very patches, made in the same way.
 
-    What a file does not say about the reading, such as one of the original, is not held against it.
+    What a file does not say about encoder and reading, such as one of the original, is not held against it.
     """
     try:
-        shapes = {features_shape(path) for path in (h5_path(feat_dir, slide_id), pt_path(feat_dir, slide_id))}
-        coords, texts, skipped = _coords_texts_and_skipped(h5_path(feat_dir, slide_id))
+        shape, coords, made_from, skipped = _stored(h5_path(feat_dir, slide_id))
+        shapes = {shape, features_shape(pt_path(feat_dir, slide_id))}
     except ItemError:
         return False
     wanted = _without(patches.coords, skipped)
     if shapes != {(len(wanted), dim)} or not np.array_equal(coords, wanted):
         return False
-    return not patches.reading.contradicted_by(texts)
+    return not (patches.reading.contradicted_by(made_from) or differing_facts(made_from, encoder_facts or {}))
 
 
 def _without(coords: np.ndarray, skipped: tuple[SkippedPatch, ...]) -> np.ndarray:
@@ -199,10 +202,11 @@ def _without(coords: np.ndarray, skipped: tuple[SkippedPatch, ...]) -> np.ndarra
     return coords[[(x, y) not in places for x, y in coords.tolist()]]
 
 
-def _coords_texts_and_skipped(path: Path) -> tuple[np.ndarray, dict[str, str], tuple[SkippedPatch, ...]]:
+def _stored(path: Path) -> tuple[tuple[int, ...], np.ndarray, dict[str, str], tuple[SkippedPatch, ...]]:
+    """Return all that an h5 holds but the features: their shape, the coordinates, attributes, what was skipped."""
     try:
         with h5py.File(path, "r") as file:
-            return file["coords"][()], _texts(file), _skipped(file)
+            return file["features"].shape, file["coords"][()], _texts(file), _skipped(file)
     except _UNREADABLE_H5 as error:
         raise _unreadable(path, error) from error
 

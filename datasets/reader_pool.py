@@ -88,7 +88,7 @@ class ReaderPool:
         block_bytes = min(BLOCK_BYTES, batch_size * largest_patch_bytes)
         if num_workers:
             block_bytes = _shareable(block_bytes, n_blocks * n_sharing, largest_patch_bytes)
-        self._patches_per_block = max(1, min(batch_size, block_bytes // largest_patch_bytes))
+        self._patches_per_block = max(1, block_bytes // largest_patch_bytes)
         memory = [
             torch.empty(self._patches_per_block * largest_patch_bytes, dtype=torch.uint8) for _ in range(n_blocks)
         ]

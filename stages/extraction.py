@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -84,13 +84,19 @@ class ExtractionConfig:
     stain_target: str | None
     slide_pool: bool
 
-    @property
+    @cached_property
     def model_names(self) -> list[str]:
         """The encoders, by their names in the registry."""
         names = [name.strip() for name in self.model_name.split(",")]
         if not all(names):
             raise UsageError(f"--model_name {self.model_name!r}: the name of an encoder is empty")
         return list(dict.fromkeys(find_encoder(name).name for name in names))
+
+    @cached_property
+    def folders(self) -> dict[str, Path]:
+        """Where the features of each encoder go."""
+        names = self.model_names
+        return {name: folder_of(Path(self.feat_dir), name, len(names)) for name in names}
 
     @property
     def workers(self) -> int:
@@ -156,13 +162,9 @@ def _checked_devices(config: ExtractionConfig) -> list[torch.device]:
     return [torch.device("cuda", gpu) for gpu in config.gpus]
 
 
-def _folder(config: ExtractionConfig, name: str) -> Path:
-    return folder_of(Path(config.feat_dir), name, len(config.model_names))
-
-
 def _has_features(config: ExtractionConfig, slide_id: str) -> bool:
     """Tell whether a slide has features of every encoder, as far as the names of files go."""
-    return all(pt_path(_folder(config, name), slide_id).exists() for name in config.model_names)
+    return all(pt_path(folder, slide_id).exists() for folder in config.folders.values())
 
 
 def _is_new(config: ExtractionConfig, found: FoundPatches) -> bool:
@@ -186,8 +188,8 @@ def _outputs(
     )
     build = partial(build_encoder, target_patch_size=config.target_patch_size, device=device, run=run, stain=stain)
     return [
-        EncoderOutput(build(name, checkpoint=checkpoints.get(name)), _folder(config, name), config.slide_pool)
-        for name in config.model_names
+        EncoderOutput(build(name, checkpoint=checkpoints.get(name)), folder, config.slide_pool)
+        for name, folder in config.folders.items()
     ]
 
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from models.encoders.registry import EncoderSpec
+from models.encoders.spec import EncoderSpec
 from wsi_core.coords_file import PatchCoords
 
 logger = logging.getLogger(__name__)

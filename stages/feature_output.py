@@ -26,7 +26,7 @@ from datasets.features_file import (
 )
 from models.encoders.encoder import Encoder
 from stages.encoding import EncodedSlide
-from utils.errors import ItemError, UsageError, one_line
+from utils.errors import UsageError, one_line
 from wsi_core.coords_file import PatchCoords
 
 logger = logging.getLogger(__name__)
@@ -56,10 +56,7 @@ class EncoderOutput:
 
     def is_complete(self, slide_id: str, patches: PatchCoords) -> bool:
         """Tell whether the features of these very patches are there, by this encoder."""
-        made = read_provenance(h5_path(self.folder, slide_id))
-        if encoder_difference(made, self.encoder.facts):
-            return False
-        return is_complete(self.folder, slide_id, patches, self.encoder.dim)
+        return is_complete(self.folder, slide_id, patches, self.encoder.dim, self.encoder.facts)
 
     def write(self, slide_id: str, patches: PatchCoords, encoded: EncodedSlide, features: np.ndarray) -> None:
         """Write a slide's features, float32 (N, D)."""
@@ -140,18 +137,14 @@ class BackgroundWriter:
     def failures(self) -> dict[str, str]:
         """Wait for all, and return the slides that could not be written, and why."""
         errors = {slide_id: future.exception() for slide_id, future in self._futures.items()}
-        return {slide_id: _reason(error) for slide_id, error in errors.items() if error is not None}
-
-
-def _reason(error: BaseException) -> str:
-    return one_line(error) if isinstance(error, (ItemError, OSError)) else repr(error)
+        return {slide_id: one_line(error) for slide_id, error in errors.items() if error is not None}
 
 
 def _tell_failure(slide_id: str, future: "Future[None]") -> None:
     """Say at once that a slide could not be written: a full disk should not be learnt of in the morning."""
     error = future.exception()
     if error is not None:
-        logger.error("%s: failed_write: %s", slide_id, _reason(error))
+        logger.error("%s: failed_write: %s", slide_id, one_line(error))
 
 
 def _do_all(writes: Sequence[Callable[[], None]]) -> None:

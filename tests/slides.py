@@ -1,9 +1,11 @@
 """Small slides for tests: rectangles of tissue on glass, in pyramids that OpenSlide reads."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+import tifffile
 
 from demo.slides import MPP, write_pyramid
 from wsi_core.slide import Slide
@@ -46,6 +48,15 @@ def shrink_slide(path: Path, smaller: Path, *, mpp: float) -> None:
         size = slide.size_level0[0] // 2, slide.size_level0[1] // 2
         image = slide.read((0, 0), 0, slide.size_level0)
     write_pyramid(smaller, cv2.resize(image, size, interpolation=cv2.INTER_AREA), mpp=mpp)
+
+
+def damage_tile(path: Path, number: int = 0, damage: Callable[[int], bytes] = bytes) -> None:
+    """Overwrite a tile of level 0 with what ``damage`` makes of its number of bytes, by default zeros."""
+    with tifffile.TiffFile(path) as tiff:
+        start, length = tiff.pages[0].dataoffsets[number], tiff.pages[0].databytecounts[number]
+    data = bytearray(path.read_bytes())
+    data[start : start + length] = damage(length)
+    path.write_bytes(data)
 
 
 def truncate(path: Path, keep: float = 0.5) -> Path:

@@ -43,6 +43,19 @@ def new_parser(description: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, epilog=EXIT_CODES, formatter_class=_Help)
 
 
+def add_reader_flags(group: argparse._ArgumentGroup) -> None:
+    """Add what every program that reads slides takes."""
+    add = group.add_argument
+    add("--reader", choices=("openslide", "tiffslide"), default="openslide", help="library that reads slides")
+    add(
+        "--max_memory_gb",
+        type=positive_float,
+        default=8.0,
+        metavar="GIB",
+        help="what a plain image (png, jpg, flat tiff) may take when it is decoded",
+    )
+
+
 def program(main: Callable[[Sequence[str] | None], int]) -> Main:
     """Wrap a script's ``main(argv)``: set up messages, and turn what can go wrong into one line and an exit code."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from models.encoders.encoder import Encoder
-from models.encoders.registry import NO_RESIZE, EncoderSpec, find_encoder
+from models.encoders.registry import find_encoder
+from models.encoders.spec import NO_RESIZE, EncoderSpec
 from models.encoders.transform import Geometry, Normalise, StainChange, Transform
 from utils.errors import UsageError
 

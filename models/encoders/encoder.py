@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.encoders.registry import EncoderSpec
+from models.encoders.spec import EncoderSpec
 from models.encoders.transform import Geometry
 from utils.fingerprint import fingerprint
 

@@ -19,6 +19,11 @@ def nothing_to_add(spec: EncoderSpec, _weights: Path | None) -> EncoderSpec:
     return spec
 
 
+def whole_network(network: nn.Module, batch: torch.Tensor, _spec: EncoderSpec) -> torch.Tensor:
+    """Return what a network gives when it is called."""
+    return network(batch)
+
+
 @dataclass(frozen=True)
 class Family:
     """A family of encoders.
@@ -34,7 +39,7 @@ class Family:
     """
 
     create: Callable[[EncoderSpec], nn.Module]
-    run: Run
+    run: Run = whole_network
     rename: Renaming = as_named
     may_lack: tuple[str, ...] = ()
     complete: Complete = nothing_to_add

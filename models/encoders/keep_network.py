@@ -30,13 +30,9 @@ class Keep(nn.Module):
         return self.visual_head(self.visual(batch))
 
 
-def _run(network: nn.Module, batch: torch.Tensor, _spec: EncoderSpec) -> torch.Tensor:
-    return network(batch)
-
-
 def _names(state: State, _network: nn.Module) -> State:
     """Return the weights under timm's names: the hub calls a layer's scale its weight."""
     return {LAYER_SCALE.sub(r".\1.gamma", name): tensor for name, tensor in state.items()}
 
 
-KEEP = Family(Keep, _run, rename=_names, all_in_weights=True)
+KEEP = Family(Keep, rename=_names, all_in_weights=True)

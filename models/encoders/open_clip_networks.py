@@ -40,8 +40,4 @@ def _whole_model(spec: EncoderSpec) -> Any:
     return (open_clip.CoCa if spec.architecture.startswith(COCA) else open_clip.CLIP)(**config)
 
 
-def _run(network: nn.Module, batch: torch.Tensor, _spec: EncoderSpec) -> torch.Tensor:
-    return network(batch)
-
-
-OPEN_CLIP = Family(_create, _run, all_in_weights=True)
+OPEN_CLIP = Family(_create, all_in_weights=True)

@@ -4,11 +4,9 @@ import re
 from dataclasses import replace
 
 from models.encoders.entries import ENTRIES
-from models.encoders.spec import IMAGENET_MEAN, IMAGENET_STD, NO_RESIZE, EncoderSpec
+from models.encoders.spec import HUB, EncoderSpec
 from utils.errors import UsageError
 from utils.lookup import require_choice
-
-__all__ = ["ENCODERS", "IMAGENET_MEAN", "IMAGENET_STD", "NO_RESIZE", "EncoderSpec", "find_encoder"]
 
 ENCODERS = {spec.name: spec for spec in ENTRIES}
 # Names that projects use for what has another name here.
@@ -53,5 +51,5 @@ def _hub_model(name: str) -> EncoderSpec:
 
 def _at_revision(spec: EncoderSpec, name: str, revision: str) -> EncoderSpec:
     if not revision or not spec.hub_id:
-        raise UsageError(f"encoder {name!r}: NAME{REVISION_MARK}REVISION is for encoders of https://huggingface.co")
+        raise UsageError(f"encoder {name!r}: NAME{REVISION_MARK}REVISION is for encoders of {HUB}")
     return replace(spec, name=name, revision=revision)

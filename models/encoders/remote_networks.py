@@ -8,7 +8,7 @@ from torch import nn
 
 from models.encoders.family import Family
 from models.encoders.packages import import_for
-from models.encoders.spec import EncoderSpec
+from models.encoders.spec import HUB, EncoderSpec
 from utils.errors import UsageError, one_line
 
 # What code of the hub raises where it meets another version of a library, or files that are not all there.
@@ -19,13 +19,13 @@ def require_trust(spec: EncoderSpec, trust_remote_code: bool) -> None:
     """Raise a UsageError for an encoder that runs code of the hub, unless the user trusts it."""
     if spec.trust_remote_code and not trust_remote_code:
         raise UsageError(
-            f"{spec.name} runs code that comes from https://huggingface.co/{spec.hub_id} at revision "
+            f"{spec.name} runs code that comes from {HUB}/{spec.hub_id} at revision "
             f"{spec.revision or 'of your folder'}: read it there, and pass --trust_remote_code if you trust it"
         )
 
 
 def _create(spec: EncoderSpec) -> nn.Module:
-    raise UsageError(f"{spec.name}: its network is known only to the code of https://huggingface.co/{spec.hub_id}")
+    raise UsageError(f"{spec.name}: its network is known only to the code of {HUB}/{spec.hub_id}")
 
 
 def _load(spec: EncoderSpec, weights: Path) -> nn.Module:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 Rgb = tuple[float, float, float]
 Options = tuple[tuple[str, object], ...]
 
+HUB = "https://huggingface.co"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NO_RESIZE = -1
 UM_PER_PX_20X, UM_PER_PX_10X = 0.5, 1.0
@@ -29,7 +30,7 @@ class EncoderSpec:
         mean, std: normalisation of RGB in 0 to 1; None: takes bytes.
         patch_size_px, mpp: patches that suit it, and µm in one of their pixels.
         autocast: number format on a GPU: "fp32", "fp16" or "bf16".
-        hub_id: where the weights are published, on https://huggingface.co.
+        hub_id: where the weights are published, on ``HUB``.
         hub_file: the file of weights there.
         revision: commit of the hub, "" where none is pinned.
         source: address of the weights or the code, where it is not ``hub_id``.
@@ -69,8 +70,3 @@ class EncoderSpec:
     trust_remote_code: bool = False
     needs: str = ""
     note: str = ""
-
-    @property
-    def open_weights(self) -> bool:
-        """Whether the hub gives the weights to anyone."""
-        return bool(self.hub_id) and not self.gated

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import torch
 
-from models.encoders.registry import NO_RESIZE, EncoderSpec
 from models.encoders.resize import Interpolation, resize_batch
+from models.encoders.spec import NO_RESIZE, EncoderSpec
 
 
 class StainChange(Protocol):

@@ -8,14 +8,13 @@ from pathlib import Path
 from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url, snapshot_download
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
-from models.encoders.spec import EncoderSpec
+from models.encoders.spec import HUB, EncoderSpec
 from models.encoders.state_dict import SHARD_INDEX, few, shard_names, shards
 from utils.errors import UsageError
 from utils.fingerprint import file_sha256
 
 logger = logging.getLogger(__name__)
 
-HUB = "https://huggingface.co"
 HUB_TIMEOUT_S = 10
 # The hub's own errors, and those of the HTTP library below it, which differs between its releases.
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, HfHubHTTPError.__bases__[0])  # type: ignore[assignment]

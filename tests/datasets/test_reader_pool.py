@@ -16,7 +16,7 @@ from PIL import Image
 from datasets import reader_pool
 from datasets.patches import SlidePatches
 from datasets.reader_pool import SHARED_MEMORY, ReaderPool
-from tests.slides import small_slide
+from tests.slides import damage_tile, small_slide
 from utils.errors import ItemError, UsageError
 from utils.lookup import PROJECT_ROOT
 from wsi_core.coords_file import PatchCoords
@@ -144,7 +144,7 @@ def test_a_process_that_dies_costs_its_slide_only(slides, tmp_path):
 
 def test_unreadable_patches_are_named_and_the_others_read(tmp_path):
     slide = small_slide(tmp_path / "s.tif", size_px=(512, 512))
-    damage_first_tile(slide)
+    damage_tile(slide)
     corners = np.array([[256, 256], [0, 0], [256, 0], [0, 256], [10, 10]])
     patches = PatchCoords(corners, PatchReading(0, 256, 256, 256))
     pixels, told = read_all([SlidePatches(slide, patches, max_bad_part=0.4)])
@@ -154,16 +154,6 @@ def test_unreadable_patches_are_named_and_the_others_read(tmp_path):
     assert pixels[0][0].any() and pixels[0][3].any()
     _, told = read_all([SlidePatches(slide, patches, max_bad_part=0.2)])
     assert any(info.error for _, info in told)
-
-
-def damage_first_tile(path: Path) -> None:
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        start, length = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
-    data = bytearray(path.read_bytes())
-    data[start : start + length] = bytes(length)
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize(

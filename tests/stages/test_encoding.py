@@ -12,7 +12,8 @@ from datasets.patches import SlidePatches
 from models.encoders.batches import NetworkLaunch
 from models.encoders.build import build_encoder
 from models.encoders.encoder import Encoder, Launched
-from models.encoders.registry import IMAGENET_MEAN, IMAGENET_STD, find_encoder
+from models.encoders.registry import find_encoder
+from models.encoders.spec import IMAGENET_MEAN, IMAGENET_STD
 from models.encoders.transform import Geometry, Normalise, Transform
 from stages.encoding import SlideEncoder
 from tests.stages.fabricated import fabricate_picture

@@ -6,13 +6,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import tifffile
 import timm
 import torch
 
 import extract_features_fp
 from datasets.features_file import read_features_h5
-from tests.slides import small_slide
+from tests.slides import damage_tile, small_slide
 from tests.stages.fabricated import fabricate_picture
 from wsi_core.coords_file import PatchCoords, write_coords
 from wsi_core.patch_reading import PatchReading
@@ -173,11 +172,7 @@ def test_the_file_that_the_table_names_is_read(cohort):
 
 def test_a_read_error_fails_its_slide_and_names_the_place(cohort, caplog):
     path = small_slide(Path("slides/damaged.tif"), size_px=(512, 512))
-    with tifffile.TiffFile(path) as tiff:  # level 0 has four tiles
-        start, length = tiff.pages[0].dataoffsets[3], tiff.pages[0].databytecounts[3]
-    data = bytearray(path.read_bytes())
-    data[start : start + length] = bytes(length)
-    path.write_bytes(data)
+    damage_tile(path, 3)  # of four on level 0
     corners = np.array([[0, 0], [0, 256], [256, 0], [256, 256]])
     write_coords(Path("out/patches/damaged.h5"), PatchCoords(corners, PatchReading(0, 256, 256, 256)))
     list_slides("damaged.tif", "a.png")

@@ -12,7 +12,7 @@ import torch
 
 import extract_features_fp
 from datasets.features_file import read_features_h5
-from tests.slides import small_slide
+from tests.slides import damage_tile, small_slide
 from tests.stages.fabricated import fabricate_picture
 from tests.stages.test_extraction import PATCHES, extract, files, list_slides, save_resnet
 from wsi_core.coords_file import PatchCoords, write_coords
@@ -33,12 +33,8 @@ def damaged_slide(n_rows: int = 12) -> None:
     """List a slide of 144 patches, of which the four in its first tile cannot be read."""
     path = small_slide(Path("slides/damaged.tif"), size_px=(1536, 1536))
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
-        start, length, tile_px = page.dataoffsets[0], page.databytecounts[0], page.tilewidth
-    assert tile_px == 256
-    data = bytearray(path.read_bytes())
-    data[start : start + length] = bytes(length)
-    path.write_bytes(data)
+        assert tiff.pages[0].tilewidth == 256
+    damage_tile(path)
     corners = np.array([[x * 128, y * 128] for x in range(n_rows) for y in range(n_rows)])
     write_coords(Path("out/patches/damaged.h5"), PatchCoords(corners, PatchReading(0, 128, 128, 128)))
     list_slides("damaged.tif", "a.png")

@@ -6,7 +6,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.slides import small_slide
+from tests.slides import damage_tile, small_slide
 from utils.errors import ItemError
 from wsi_core.readers.jpeg_tiles import JpegTiles
 from wsi_core.slide import Slide
@@ -98,11 +98,7 @@ def test_any_places_of_a_pyramid_with_an_odd_downsample_are_right(tmp_path_facto
 @pytest.mark.parametrize("damage", [bytes, lambda n: b"\xff\xd8" + bytes(n - 2), lambda n: b"\x55" * n])
 def test_a_damaged_tile_is_an_error_and_its_neighbours_are_read(tmp_path, noise, damage):
     path = write_tiff(tmp_path / "s.tif", noise)
-    with tifffile.TiffFile(path) as tiff:
-        start, length = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
-    data = bytearray(path.read_bytes())
-    data[start : start + length] = damage(length)
-    path.write_bytes(data)
+    damage_tile(path, damage=damage)
     squares = SquareReader(Slide(path))
     assert squares.read(np.array([[256, 256]]), 0, 128).any()
     with pytest.raises(ItemError, match="x=0 y=0"):

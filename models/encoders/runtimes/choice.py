@@ -54,9 +54,11 @@ def make_forward(request: Request, runtime: str) -> tuple[Forward, str]:
     """
     if runtime == "auto":
         return _fastest(request)
-    _require(runtime, request)
     if runtime == "torch":
         return _by_torch(request), runtime
+    obstacle = _obstacle(runtime, request)
+    if obstacle:
+        raise UsageError(f"--runtime {runtime} {obstacle}")
     try:
         return _converted(runtime, request), runtime
     except _FAILURES as error:
@@ -67,18 +69,18 @@ def make_forward(request: Request, runtime: str) -> tuple[Forward, str]:
 _FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError)
 
 
-def _require(runtime: str, request: Request) -> None:
-    missing = [package for package in PACKAGES.get(runtime, ()) if importlib.util.find_spec(package) is None]
+def _obstacle(runtime: str, request: Request) -> str:
+    """Say why a library other than torch cannot run a network here, and what to do; "" where nothing is known."""
+    missing = [package for package in PACKAGES[runtime] if importlib.util.find_spec(package) is None]
     if missing:
-        raise UsageError(f"--runtime {runtime} needs {' and '.join(missing)}: pip install {' '.join(missing)}")
-    if runtime == "torch":
-        return
+        return f"needs {' and '.join(missing)}: pip install {' '.join(missing)}"
     if request.device.type != "cpu":
-        raise UsageError(f"--runtime {runtime} computes on processors; on {request.device} pass torch or auto")
+        return f"computes on processors; on {request.device} pass torch or auto"
     if request.input_px is None:
-        raise UsageError(f"--runtime {runtime} needs patches of one size: pass --target_patch_size, or --runtime torch")
+        return "needs patches of one size: pass --target_patch_size, or --runtime torch"
     if runtime == "onnxruntime" and request.dtype != "fp32":
-        raise UsageError(f"--runtime onnxruntime computes in fp32, not {request.dtype}: pass openvino or torch")
+        return f"computes in fp32, not {request.dtype}: pass openvino or torch"
+    return ""
 
 
 def _by_torch(request: Request) -> Forward:
@@ -139,14 +141,12 @@ def _fastest(request: Request) -> tuple[Forward, str]:
 def _candidates(request: Request) -> Iterator[tuple[str, Callable[[], Forward]]]:
     """Yield the other libraries that are installed and suit the network and the number of patches."""
     few = request.n_patches is not None and request.n_patches < MIN_PATCHES
-    if request.device.type != "cpu" or request.input_px is None or request.compiled or few:
+    if request.compiled or few:
         return
     if sum(parameter.numel() for parameter in request.network.parameters()) > MAX_PARAMETERS:
         return
-    for runtime, packages in PACKAGES.items():
-        if runtime == "onnxruntime" and request.dtype != "fp32":
-            continue
-        if all(importlib.util.find_spec(package) for package in packages):
+    for runtime in PACKAGES:
+        if not _obstacle(runtime, request):
             yield runtime, lambda runtime=runtime: _converted(runtime, request)  # type: ignore[misc]
 
 

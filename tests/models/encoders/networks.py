@@ -10,7 +10,8 @@ from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
 from models.encoders.network import FAMILIES, build_empty
-from models.encoders.registry import ENCODERS, EncoderSpec
+from models.encoders.registry import ENCODERS
+from models.encoders.spec import EncoderSpec
 from models.encoders.state_dict import is_empty
 
 # Families whose code comes with a package or from the hub, and is not to be had here.

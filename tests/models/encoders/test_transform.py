@@ -9,8 +9,8 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
 from models.encoders.build import build_encoder
-from models.encoders.registry import IMAGENET_MEAN, IMAGENET_STD
 from models.encoders.resize import in_whole_numbers, resize_batch
+from models.encoders.spec import IMAGENET_MEAN, IMAGENET_STD
 from models.encoders.transform import Geometry, Normalise, Transform
 from utils.errors import UsageError
 
