@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, positive_int, program
+from utils.cli import add_task_flags, new_parser, positive_int, program, task_flags
 
 DESCRIPTION = """\
 Draw splits of a task's patients into training, validation and test.
@@ -20,8 +20,8 @@ overlap and not every patient is ever tested. All slides of a patient are on one
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this program's command line."""
     parser = new_parser(DESCRIPTION)
+    add_task_flags(parser)
     add = parser.add_argument
-    add("--task", required=True, metavar="NAME", help="task_1_tumor_vs_normal or task_2_tumor_subtyping")
     add("--seed", type=int, default=1, help="seed of the draws; the same seed gives the same splits")
     add("--k", type=positive_int, default=10, help="number of splits")
     add(
@@ -40,11 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     args = build_parser().parse_args(argv)
+    from datasets.tasks import TaskFlags
     from stages.splitting import SplittingConfig, create_splits
 
     return create_splits(
         SplittingConfig(
-            task=args.task,
+            task=TaskFlags(**task_flags(args)),
             seed=args.seed,
             k=args.k,
             label_frac=args.label_frac,

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, path, positive_int, program
+from utils.cli import add_task_flags, new_parser, path, positive_int, program, task_flags
 
 DESCRIPTION = """\
 Predict slides with the checkpoints of a run of main.py and say how good the predictions are.
@@ -17,9 +17,8 @@ summary.csv, or summary_partial_<first>_<stop>.csv where not all K folds are eva
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this program's command line."""
     parser = new_parser(DESCRIPTION)
+    add_task_flags(parser)
     add = parser.add_argument
-    add("--task", required=True, metavar="NAME", help="task_1_tumor_vs_normal or task_2_tumor_subtyping")
-    add("--data_root_dir", type=path, required=True, metavar="DIR", help="folder that holds the task's feature folder")
     add("--models_exp_code", required=True, metavar="NAME", help="folder of the run, <EXP_CODE>_s<SEED>")
     add("--save_exp_code", metavar="NAME", help="name of the results (default: MODELS_EXP_CODE)")
     add("--results_dir", type=path, default="./results", metavar="DIR", help="where runs are")
@@ -45,9 +44,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     args = build_parser().parse_args(argv)
+    from datasets.tasks import TaskFlags
     from stages.evaluation import EvaluationConfig, evaluate
 
-    return evaluate(EvaluationConfig(**vars(args)))
+    task = TaskFlags(**task_flags(args))
+    return evaluate(EvaluationConfig(task=task, **vars(args)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, path, positive_int, program
+from utils.cli import add_task_flags, new_parser, path, positive_int, program, task_flags
 
 DESCRIPTION = """\
 Train a model on each split of a task.
@@ -17,9 +17,8 @@ checkpoint, test predictions and the split for each fold, and summary.csv. See t
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this program's command line."""
     parser = new_parser(DESCRIPTION)
+    add_task_flags(parser)
     data = parser.add_argument_group("data").add_argument
-    data("--task", required=True, metavar="NAME", help="task_1_tumor_vs_normal or task_2_tumor_subtyping")
-    data("--data_root_dir", type=path, required=True, metavar="DIR", help="folder that holds the task's feature folder")
     data("--embed_dim", type=positive_int, help="numbers in a feature (default: as the features are)")
     data("--split_dir", type=path, metavar="NAME|DIR", help="splits, in splits/ (default: <TASK>_<100 x LABEL_FRAC>)")
     data("--label_frac", type=float, default=1.0, help="part of the training patients that the splits kept, 0-1")
@@ -68,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     args = build_parser().parse_args(argv)
+    from datasets.tasks import TaskFlags
     from models.builder import ModelSettings
     from stages.fold import TrainingSettings
     from stages.training import TrainingConfig, train
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     return train(
         TrainingConfig(
-            task=args.task,
+            task=TaskFlags(**task_flags(args)),
             data_root_dir=args.data_root_dir,
             exp_code=args.exp_code,
             training=training,

@@ -15,14 +15,18 @@ import pandas as pd
 from torch.utils.data import Dataset
 
 from datasets.bags import read_bag, read_bag_and_coords
-from datasets.slide_table import LabelDict, SlideTable, read_slide_table
+from datasets.slide_table import SlideTable, read_slide_table
 from datasets.split_file import SplitIds, count_classes, read_split, write_split
 from datasets.splits import Split, check_split, describe_shared, monte_carlo_splits, patients_on_sides, slides_of_split
+from datasets.targets import LabelDict
 from datasets.tasks import Task
 from datasets.units import patients_of, single_slides_of
 from utils.errors import UsageError
 
 logger = logging.getLogger(__name__)
+
+DataDir = str | Path | Mapping[str, str | Path]  # a feature folder, or one for each source
+SOURCE_COL = "source"
 
 
 class Generic_Split(Dataset):
@@ -31,13 +35,22 @@ class Generic_Split(Dataset):
     Args:
         slide_data: ``case_id``, ``slide_id`` and ``label`` (int) of every slide.
         num_classes: number of classes, present or not.
-        data_dir: feature folder; without one, indexing gives the slide id in place of features.
+        data_dir: feature folder, or one for each value of ``source_col``; without, indexing gives the slide id in place
+            of features.
+        source_col: column that says in which of several feature folders a slide's features lie.
     """
 
-    def __init__(self, slide_data: pd.DataFrame, num_classes: int, data_dir: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        slide_data: pd.DataFrame,
+        num_classes: int,
+        data_dir: DataDir | None = None,
+        source_col: str = SOURCE_COL,
+    ) -> None:
         self.slide_data = slide_data.reset_index(drop=True)
         self.num_classes = num_classes
         self.data_dir = data_dir
+        self.source_col = source_col
         self.use_h5 = False
 
     def __len__(self) -> int:
@@ -49,9 +62,34 @@ class Generic_Split(Dataset):
         if self.data_dir is None:
             return slide_id, label
         if self.use_h5:
-            features, coords = read_bag_and_coords(self.data_dir, slide_id)
+            features, coords = read_bag_and_coords(self.feature_folder(idx), slide_id)
             return features, label, coords
-        return read_bag(self.data_dir, slide_id), label
+        return read_bag(self.feature_folder(idx), slide_id), label
+
+    def feature_folder(self, idx: int) -> Path:
+        """Return the folder that holds the features of the slide at a position.
+
+        Raises:
+            UsageError: there is none for its source.
+        """
+        if not isinstance(self.data_dir, Mapping):
+            return Path(self.data_dir or ".")
+        source = str(self.slide_data[self.source_col].iloc[idx])
+        if source not in self.data_dir:
+            raise UsageError(
+                f"slide {self.slide_data['slide_id'].iloc[idx]}: no feature folder for {self.source_col} {source!r}; "
+                f"known: {', '.join(self.data_dir)}"
+            )
+        return Path(self.data_dir[source])
+
+    def subset(self, rows: Sequence[int]) -> "Generic_Split":
+        """Return the slides at some positions."""
+        return Generic_Split(self.slide_data.iloc[rows], self.num_classes, self.data_dir, self.source_col)
+
+    @property
+    def feature_folders(self) -> dict[str, Path]:
+        """The folder that holds the features of each slide."""
+        return {slide_id: self.feature_folder(row) for row, slide_id in enumerate(self.slide_ids)}
 
     def load_from_h5(self, toggle: bool) -> None:
         """Read bags from ``h5_files/`` with their coordinates, or without from ``pt_files/``."""
@@ -81,7 +119,7 @@ class Generic_WSI_Classification_Dataset(Generic_Split):
     """A cohort read from a dataset CSV.
 
     Args:
-        csv_path: the dataset CSV.
+        csv_path: the dataset CSV, or what was read from it; then the labels are known and the rows chosen.
         shuffle: bring the slides in another order, by ``seed``.
         seed: seeds shuffling and splits.
         print_info: log how many slides and patients each class has.
@@ -99,7 +137,7 @@ class Generic_WSI_Classification_Dataset(Generic_Split):
 
     def __init__(
         self,
-        csv_path: str | Path,
+        csv_path: str | Path | SlideTable,
         shuffle: bool = False,
         seed: int = 7,
         print_info: bool = True,
@@ -110,9 +148,12 @@ class Generic_WSI_Classification_Dataset(Generic_Split):
         label_col: str | None = None,
         patient_voting: str = "max",
     ) -> None:
-        table = read_slide_table(
-            csv_path, label_dict or {}, label_col=label_col or "label", filter_dict=filter_dict, ignore=ignore
-        )
+        if isinstance(csv_path, SlideTable):
+            table = csv_path
+        else:
+            table = read_slide_table(
+                csv_path, label_dict or {}, label_col=label_col or "label", filter_dict=filter_dict, ignore=ignore
+            )
         slides = table.slides
         if shuffle:
             slides = slides.iloc[np.random.RandomState(seed).permutation(len(slides))]
@@ -189,7 +230,7 @@ class Generic_WSI_Classification_Dataset(Generic_Split):
                 on two sides.
         """
         rows = self._current() if from_id else self._rows_of_file(csv_path)
-        train, val, test = (Generic_Split(self.slide_data.iloc[side], self.num_classes, self.data_dir) for side in rows)
+        train, val, test = (self.subset(side) for side in rows)
         return train, val, test
 
     def test_split_gen(self, return_descriptor: bool = False) -> pd.DataFrame | None:
@@ -233,28 +274,29 @@ class Generic_MIL_Dataset(Generic_WSI_Classification_Dataset):
     """A cohort whose slides index to bags of features.
 
     Args:
-        data_dir: feature folder with ``pt_files/`` or ``h5_files/``.
+        data_dir: feature folder with ``pt_files/`` or ``h5_files/``, or one for each value of the column ``source``.
         **kwargs: as for ``Generic_WSI_Classification_Dataset``.
     """
 
-    def __init__(self, data_dir: str | Path, **kwargs) -> None:
+    def __init__(self, data_dir: DataDir, **kwargs) -> None:
         super().__init__(**kwargs)
         self.data_dir = data_dir
 
 
 def open_task(
-    task: Task, data_root_dir: str | Path, *, seed: int = 1, patient_strat: bool = True
+    task: Task, data_root_dir: str | Path | None, *, seed: int = 1, patient_strat: bool = True
 ) -> Generic_MIL_Dataset:
     """Return the cohort of a task with its features, as training and evaluation use it.
 
     Raises:
         UsageError: the dataset CSV or the feature folder is missing or wrong.
     """
-    return Generic_MIL_Dataset(
-        data_dir=task.features_dir(data_root_dir),
-        csv_path=task.find_table(),
+    dataset = Generic_MIL_Dataset(
+        data_dir=task.feature_folders(data_root_dir),
+        csv_path=task.read_table(),
         seed=seed,
-        label_dict=task.label_dict,
         patient_strat=patient_strat,
         patient_voting=task.patient_voting,
     )
+    dataset.source_col = task.source_col
+    return dataset

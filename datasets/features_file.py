@@ -103,9 +103,8 @@ def read_features_h5(path: Path) -> Features:
     """
     try:
         with h5py.File(path, "r") as file:
-            read = Features(
-                file["features"][:].astype(np.float32), file["coords"][:].astype(np.int64), _texts(file), _skipped(file)
-            )
+            coords = file["coords"][:].astype(np.int64)
+            read = Features(_one_bag(file["features"][:]).astype(np.float32), coords, _texts(file), _skipped(file))
     except _UNREADABLE_H5 as error:
         raise _unreadable(path, error) from error
     if read.features.ndim != 2 or len(read.features) != len(read.coords):
@@ -131,6 +130,17 @@ def read_features_pt(path: Path) -> torch.Tensor:
     features = _load_pt(path, on_disk=False).to(torch.float32)
     _refuse_nan(float(features.sum()), path)
     return features
+
+
+def _one_bag(features: np.ndarray) -> np.ndarray:
+    """Return (N, D); some of TRIDENT's files have an axis for the slide before, (1, N, D)."""
+    _refuse_more_than_a_bag(features.shape)
+    return features.reshape(features.shape[-2:])
+
+
+def _refuse_more_than_a_bag(shape: tuple[int, ...]) -> None:
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] != 1):
+        raise ValueError(f"features of shape {shape}")
 
 
 def _refuse_nan(total: float, path: Path) -> None:
@@ -161,7 +171,8 @@ def features_shape(path: Path) -> tuple[int, int]:
         return n_patches, dim
     try:
         with h5py.File(path, "r") as file:
-            n_patches, dim = file["features"].shape
+            n_patches, dim = file["features"].shape[-2:]
+            _refuse_more_than_a_bag(file["features"].shape)
     except _UNREADABLE_H5 as error:
         raise _unreadable(path, error) from error
     return n_patches, dim

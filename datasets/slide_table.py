@@ -1,22 +1,24 @@
-"""The dataset CSV: one row a slide, with its patient and its label. Owner of that format.
+"""The dataset CSV: one row a slide, with its patient and what is to be predicted of it. Owner of that format.
 
-Columns ``case_id`` (the patient), ``slide_id`` (with or without the slide's extension) and ``label``; more
-columns may follow, to filter by. Every id is text: ``0012``, ``NA`` and ``1e5`` stay what was typed.
+Columns ``case_id`` (the patient), ``slide_id`` (with or without the slide's extension) and ``label``, or as a task
+names them; more columns may follow, to filter by. Every id is text: ``0012``, ``NA`` and ``1e5`` stay what was typed.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from datasets.targets import LabelDict, TargetColumns, describe_values, names_of_classes
 from utils.errors import UsageError
 from utils.names import distinct_slide_ids
 from utils.tables import read_text_table, write_table
 
+logger = logging.getLogger(__name__)
+
 KIND = "dataset CSV"
-LabelDict = Mapping[str, int] | Mapping[int, int]  # label texts; whole numbers are meant as text too
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class SlideTable:
     Attributes:
         path: the file it was read from, for messages.
         slides: ``case_id``, ``slide_id`` (without extension), ``label`` (int) and the file's other columns, in
-            the order of the file.
-        class_names: the label text of every class; ``a|b`` where several texts share a class.
+            the order of the file; ``target``, or ``time`` and ``event``, where no classes are predicted.
+        class_names: the label text of every class, ``a|b`` where several texts share a class; or the names of strata.
         left_out_ids: slides that ``filter_dict`` or ``ignore`` took out.
     """
 
@@ -47,37 +49,45 @@ class SlideTable:
 
 def read_slide_table(
     path: str | Path,
-    label_dict: LabelDict,
+    targets: LabelDict | TargetColumns,
     *,
     label_col: str = "label",
+    slide_col: str = "slide_id",
+    patient_col: str = "case_id",
     filter_dict: Mapping[str, Iterable[str]] | None = None,
     ignore: Iterable[str] = (),
+    ignore_unknown: bool = False,
+    needed: Iterable[str] = (),
 ) -> SlideTable:
     """Read a dataset CSV and turn its labels into class numbers.
 
     Args:
         path: the file.
-        label_dict: class (0, 1, …) of every label text.
-        label_col: the column that holds the label.
+        targets: class (0, 1, …) of every label text, or the columns of anything else that is to be predicted.
+        label_col: the column that holds the label, where ``targets`` are classes of texts.
+        slide_col, patient_col: the columns of the slide and of its patient; the same one where each stands alone.
         filter_dict: column → values; only rows that have one of the values in every such column are kept.
         ignore: labels whose rows are left out.
+        ignore_unknown: leave out rows whose label is unknown or empty.
+        needed: further columns that must be there.
 
     Raises:
         UsageError: no such file or column, a slide twice, an id that cannot be a file name, an unknown label
             (all are named with their counts), or no row left.
     """
-    class_names = _names_of_classes(label_dict)
+    columns = targets if isinstance(targets, TargetColumns) else TargetColumns(label_col=label_col, label_map=targets)
+    if columns.label_map is not None:
+        names_of_classes(columns.label_map)
     filter_dict = filter_dict or {}
-    table = read_text_table(path, required=("case_id", "slide_id", label_col, *filter_dict), kind=KIND)
-    table["slide_id"] = distinct_slide_ids(table["slide_id"], where=f"{KIND} {path}")
-    _check_case_ids(table, path)
-    table["label"] = table[label_col]
-    kept = _filtered(table, filter_dict, ignore)
+    required = (patient_col, slide_col, *columns.columns, *filter_dict, *needed)
+    table = _with_ids(read_text_table(path, required=required, kind=KIND), slide_col, patient_col, path)
+    kept = _filtered(table, columns.columns[0], filter_dict, ignore)
+    kept = _understood(kept, columns, path, drop=ignore_unknown)
     if kept.empty:
         raise UsageError(f"{KIND} {path}: no slide left of {len(table)} rows (after filter_dict and ignore)")
-    kept["label"] = _classes_of(kept["label"], label_dict, path)
+    what, class_names = columns.read(kept)
     left_out = frozenset(table["slide_id"]) - frozenset(kept["slide_id"])
-    return SlideTable(Path(path), kept, class_names, left_out)
+    return SlideTable(Path(path), kept.assign(**what), class_names, left_out)
 
 
 def write_slide_table(path: str | Path, slides: pd.DataFrame) -> None:
@@ -86,30 +96,31 @@ def write_slide_table(path: str | Path, slides: pd.DataFrame) -> None:
     write_table(slides[[*first, *(c for c in slides.columns if c not in first)]], path)
 
 
-def _names_of_classes(label_dict: LabelDict) -> tuple[str, ...]:
-    classes = sorted(set(label_dict.values()))
-    if not classes or classes != list(range(len(classes))):
-        raise UsageError(f"label_dict must map labels to 0, 1, … without gaps; it is {dict(label_dict)}")
-    return tuple("|".join(str(text) for text, c in label_dict.items() if c == number) for number in classes)
-
-
-def _check_case_ids(table: pd.DataFrame, path: str | Path) -> None:
-    without = list(table.loc[table["case_id"] == "", "slide_id"])
+def _with_ids(table: pd.DataFrame, slide_col: str, patient_col: str, path: str | Path) -> pd.DataFrame:
+    slide_ids = distinct_slide_ids(table[slide_col], where=f"{KIND} {path}")
+    case_ids = slide_ids if patient_col == slide_col else list(table[patient_col])
+    without = [slide_id for slide_id, case_id in zip(slide_ids, case_ids, strict=True) if not case_id]
     if without:
-        raise UsageError(f"{KIND} {path}: no case_id for slide {', '.join(without)}")
+        raise UsageError(f"{KIND} {path}: no {patient_col} for slide {', '.join(without)}")
+    return table.assign(slide_id=slide_ids, case_id=case_ids)
 
 
-def _filtered(table: pd.DataFrame, filter_dict: Mapping[str, Iterable[str]], ignore: Iterable[str]) -> pd.DataFrame:
-    keep = ~table["label"].isin([str(label) for label in ignore])
+def _filtered(
+    table: pd.DataFrame, label_col: str, filter_dict: Mapping[str, Iterable[str]], ignore: Iterable[str]
+) -> pd.DataFrame:
+    keep = ~table[label_col].isin([str(label) for label in ignore])
     for column, values in filter_dict.items():
         keep &= table[column].isin([str(value) for value in values])
     return table[keep].reset_index(drop=True)
 
 
-def _classes_of(labels: pd.Series, label_dict: LabelDict, path: str | Path) -> np.ndarray:
-    class_of = {str(text): number for text, number in label_dict.items()}
-    unknown = labels[~labels.isin(list(class_of))].value_counts()
-    if len(unknown):
-        counts = ", ".join(f"{text!r} ({count} row{'s' * (count > 1)})" for text, count in unknown.items())
-        raise UsageError(f"{KIND} {path}: unknown label {counts}; known: {', '.join(class_of)}")
-    return np.array([class_of[text] for text in labels], dtype=np.int64)
+def _understood(rows: pd.DataFrame, columns: TargetColumns, path: str | Path, *, drop: bool) -> pd.DataFrame:
+    """Return the rows whose label is understood; without ``drop`` that must be all."""
+    unknown = columns.unknown(rows)
+    if unknown.empty:
+        return rows
+    labels = f"{KIND} {path}: unknown label {describe_values(unknown)}"
+    if not drop:
+        raise UsageError(f"{labels}; known: {columns.known_text(rows)}; --ignore leaves such rows out")
+    logger.warning("%s: %d of %d rows are left out", labels, len(unknown), len(rows))
+    return rows.drop(unknown.index).reset_index(drop=True)

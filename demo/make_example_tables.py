@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from datasets.slide_table import write_slide_table
-from datasets.tasks import TASKS
+from datasets.tasks import find_task
 
 SEED = 2024
 MORE_SLIDES = (0.65, 0.25, 0.10)  # how often a patient has one, two or three slides
@@ -45,7 +45,7 @@ TABLES = {"task_1_tumor_vs_normal": tumor_vs_normal_table, "task_2_tumor_subtypi
 def write_tables(folder: Path) -> None:
     """Write the cohort of every task into ``folder``."""
     for task_name, make_table in TABLES.items():
-        write_slide_table(folder / TASKS[task_name].csv_name, make_table())
+        write_slide_table(folder / find_task(task_name).csv, make_table())
 
 
 def _n_slides(rng: np.random.RandomState) -> int:

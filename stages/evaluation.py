@@ -8,13 +8,12 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from datasets.bags import check_bags
+from datasets.bags import bag_h5_path, survey_bags
 from datasets.cohort_provenance import cohort_provenance
 from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_task
 from datasets.encoder_facts import encoder_difference
-from datasets.features_file import h5_path
 from datasets.split_file import find_split_folder
-from datasets.tasks import find_task
+from datasets.tasks import TaskFlags
 from models.checkpoint import load_model
 from models.checkpoint_facts import features_trained_on
 from stages.epoch import Objective, PassFigures, run_pass
@@ -44,7 +43,7 @@ class EvaluationConfig:
     """One run of the stage.
 
     Attributes:
-        task: name of a task.
+        task: which cohort, and what is predicted.
         data_root_dir: folder that holds the task's feature folder.
         models_exp_code: folder of the trained run, below ``results_dir``.
         save_exp_code: name of the results; None: ``models_exp_code``.
@@ -57,8 +56,8 @@ class EvaluationConfig:
         micro_average: AUC over (slide, class) pairs instead of the mean over classes (more than two classes).
     """
 
-    task: str
-    data_root_dir: str
+    task: TaskFlags
+    data_root_dir: str | None
     models_exp_code: str
     save_exp_code: str | None = None
     results_dir: str = "./results"
@@ -93,17 +92,17 @@ def evaluate(config: EvaluationConfig) -> int:
         where="--save_exp_code" if config.save_exp_code else "without --save_exp_code, --models_exp_code",
     )
     run = require_folder(Path(config.results_dir) / config.models_exp_code, flag="--models_exp_code")
-    task = find_task(config.task)
+    task = config.task.resolve()
     dataset = open_task(task, config.data_root_dir)
     sets = _slides_to_evaluate(dataset, config, run)
     device = pick_device()
-    models = {fold: _load(checkpoint_path(run, fold), task.n_classes, config, device) for fold in config.folds}
-    _check_features(task.features_dir(config.data_root_dir), sets, models, run)
+    models = {fold: _load(checkpoint_path(run, fold), dataset.num_classes, config, device) for fold in config.folds}
+    _check_features(sets, models, run)
     folder = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(folder / f"eval_experiment_{code}.txt", vars(config))
     rows = []
     for fold, slides in sets.items():
-        figures = _figures(models[fold], slides, task.n_classes, device)
+        figures = _figures(models[fold], slides, dataset.num_classes, device)
         write_predictions(folder / f"fold_{fold}.csv", slides.slide_ids, figures)
         area = figures.auc(f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, "test_auc": area, "test_acc": 1 - figures.error})
@@ -139,27 +138,29 @@ def _load(path: Path, n_classes: int, config: EvaluationConfig, device: torch.de
     )
 
 
-def _check_features(
-    features_dir: Path, sets: dict[int, Generic_Split], models: dict[int, nn.Module], run: Path
-) -> None:
+def _check_features(sets: dict[int, Generic_Split], models: dict[int, nn.Module], run: Path) -> None:
     """Refuse slides without features, and features of another encoder or length than the models were trained on."""
-    slide_ids = list(dict.fromkeys(slide_id for slides in sets.values() for slide_id in slides.slide_ids))
-    made_from = cohort_provenance(h5_path(features_dir, slide_id) for slide_id in slide_ids)
+    folders: dict[str, Path] = {}
+    for slides in {id(slides): slides for slides in sets.values()}.values():
+        folders |= slides.feature_folders
+    where = ", ".join(sorted({str(folder) for folder in folders.values()}))
+    made_from = cohort_provenance(bag_h5_path(folder, slide_id) for slide_id, folder in folders.items())
     for fold in models:
-        _refuse_other_encoder(checkpoint_path(run, fold), features_dir, made_from)
-    found = check_bags(features_dir, slide_ids)
+        _refuse_other_encoder(checkpoint_path(run, fold), where, made_from)
+    survey = survey_bags(folders)
+    survey.require_sound(where)
     for fold, model in models.items():
-        if model.embed_dim != found:
+        if model.embed_dim != survey.width:
             raise UsageError(
-                f"fold {fold} was trained on features of length {model.embed_dim}, {features_dir} has {found}"
+                f"fold {fold} was trained on features of length {model.embed_dim}, {where} has {survey.width}"
             )
 
 
-def _refuse_other_encoder(checkpoint: Path, features_dir: Path, made_from: dict[str, str]) -> None:
+def _refuse_other_encoder(checkpoint: Path, where: str, made_from: dict[str, str]) -> None:
     difference = encoder_difference(features_trained_on(checkpoint), made_from)
     if difference:
         raise UsageError(
-            f"{checkpoint} was trained on other features than those in {features_dir}: {difference}; "
+            f"{checkpoint} was trained on other features than those in {where}: {difference}; "
             "point --data_root_dir to features of the first"
         )
 

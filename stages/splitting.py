@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.slide_table import SlideTable, read_slide_table
+from datasets.slide_table import SlideTable
 from datasets.split_file import SPLITS_FOLDER, SplitIds, split_folder_name, split_path, write_split_files
 from datasets.splits import Split, monte_carlo_splits, share_of, slides_of_split
-from datasets.tasks import Task, find_task
+from datasets.tasks import Task, TaskFlags
 from datasets.units import Units, patients_of
 from utils.errors import EXIT_DONE, UsageError
 from utils.lookup import require_writable
@@ -28,14 +28,14 @@ class SplittingConfig:
     """One run of the stage.
 
     Attributes:
-        task: name of a task.
+        task: which cohort, and what is predicted.
         seed: of the draws.
         k: number of splits.
         label_frac: part of the training patients that is kept; 0 means one folder for each of ALL_LABEL_FRACS.
         val_frac, test_frac: part of each class's patients that validates and tests.
     """
 
-    task: str
+    task: TaskFlags
     seed: int = 1
     k: int = 10
     label_frac: float = 1.0
@@ -54,10 +54,10 @@ def create_splits(config: SplittingConfig) -> int:
     Raises:
         UsageError: task, CSV or a fraction is wrong; nothing has been written then.
     """
-    task = find_task(config.task)
+    task = config.task.resolve()
     _check_fractions(config)
     require_writable(SPLITS_FOLDER, flag="results")
-    table = read_slide_table(task.find_table(), task.label_dict)
+    table = task.read_table()
     patients = patients_of(table.slides, table.n_classes, task.patient_voting)
     _report_cohort(table, patients, config)
     drawn = {label_frac: _draw(patients, config, label_frac) for label_frac in config.label_fracs}

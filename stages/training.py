@@ -7,12 +7,11 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datasets.bags import check_bags
+from datasets.bags import bag_h5_path, survey_bags
 from datasets.cohort_provenance import cohort_provenance
 from datasets.dataset_generic import Generic_MIL_Dataset, open_task
-from datasets.features_file import h5_path
 from datasets.split_file import SplitIds, find_split_folder, split_folder_name, split_path, write_split
-from datasets.tasks import Task, find_task
+from datasets.tasks import Task, TaskFlags
 from models.builder import ModelSettings
 from models.checkpoint_facts import remove_checkpoint_facts, write_checkpoint_facts
 from stages.fold import FoldResult, Sides, TrainingSettings, check_settings, train_fold
@@ -39,7 +38,7 @@ class TrainingConfig:
     """One run of the stage.
 
     Attributes:
-        task: name of a task.
+        task: which cohort, and what is predicted.
         data_root_dir: folder that holds the task's feature folder.
         exp_code: name of the run.
         results_dir: where runs go.
@@ -52,8 +51,8 @@ class TrainingConfig:
         training: how to train; its model's ``embed_dim``, ``n_classes`` and ``subtyping`` are filled in here.
     """
 
-    task: str
-    data_root_dir: str
+    task: TaskFlags
+    data_root_dir: str | None
     exp_code: str
     training: TrainingSettings
     results_dir: str = "./results"
@@ -80,15 +79,16 @@ def train(config: TrainingConfig) -> int:
     """
     check_id(config.exp_code, where="--exp_code")
     check_settings(config.training)
-    task = find_task(config.task)
+    task = config.task.resolve()
     dataset = open_task(task, config.data_root_dir, seed=config.training.seed)
     split_folder = _split_folder(config, task)
     splits = open_splits(dataset, split_folder, config.folds)
     _refuse_empty_training(splits, split_folder)
-    features_dir, slides = task.features_dir(config.data_root_dir), slides_of(splits)
-    made_from = cohort_provenance(h5_path(features_dir, slide) for slide in slides)
-    embed_dim = check_bags(features_dir, slides, config.embed_dim)
-    settings = replace(config.training, model=_model_settings(config, task, embed_dim))
+    folders = {slide: folder for slide, folder in dataset.feature_folders.items() if slide in slides_of(splits)}
+    made_from = cohort_provenance(bag_h5_path(folder, slide) for slide, folder in folders.items())
+    survey = survey_bags(folders, config.embed_dim)
+    survey.require_sound(task.name)
+    settings = replace(config.training, model=_model_settings(config, task, dataset, survey.width))
     folder = require_writable(run_folder(config.results_dir, config.exp_code, settings.seed), flag="--results_dir")
     write_settings(
         folder / f"experiment_{config.exp_code}.txt", {**vars(config), "training": settings, "features": made_from}
@@ -97,13 +97,13 @@ def train(config: TrainingConfig) -> int:
     return EXIT_DONE
 
 
-def _model_settings(config: TrainingConfig, task: Task, embed_dim: int) -> ModelSettings:
+def _model_settings(config: TrainingConfig, task: Task, dataset: Generic_MIL_Dataset, embed_dim: int) -> ModelSettings:
     if task.subtyping and not config.subtyping:
         logger.info("%s is a subtyping task: --subtyping is implied", task.name)
     return replace(
         config.training.model,
         embed_dim=embed_dim,
-        n_classes=task.n_classes,
+        n_classes=dataset.num_classes,
         subtyping=config.subtyping or task.subtyping,
     )
 
@@ -128,9 +128,9 @@ def _refuse_empty_training(splits: dict[int, Sides], folder: Path) -> None:
         raise UsageError(f"{folder}: no training slides in fold {', '.join(empty)}")
 
 
-def slides_of(splits: dict[int, Sides]) -> list[str]:
-    """Return every slide of every side once, in order."""
-    return list(dict.fromkeys(slide for sides in splits.values() for side in sides for slide in side.slide_ids))
+def slides_of(splits: dict[int, Sides]) -> set[str]:
+    """Return every slide of every side."""
+    return {slide for sides in splits.values() for side in sides for slide in side.slide_ids}
 
 
 def _run_folds(

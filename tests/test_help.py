@@ -11,6 +11,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED = object()
+TASK = {
+    "task": None, "csv_path": None, "task_type": None, "label_col": None, "label_map": None, "patient_col": None,
+    "slide_col": None, "ignore": None, "data_root_dir": None, "data_dir": None,
+}  # fmt: skip
 
 # script -> flag -> default; None: worked out from the data or another flag
 FLAGS = {
@@ -32,20 +36,20 @@ FLAGS = {
         "compile": False, "trust_remote_code": False, "stain_norm": None, "stain_target": None, "slide_pool": None,
     },
     "create_splits_seq": {
-        "task": REQUIRED, "seed": 1, "k": 10, "label_frac": 1.0, "val_frac": 0.1, "test_frac": 0.1,
+        **TASK, "seed": 1, "k": 10, "label_frac": 1.0, "val_frac": 0.1, "test_frac": 0.1,
     },
     "main": {
-        "data_root_dir": REQUIRED, "embed_dim": None, "max_epochs": 200, "lr": 1e-4, "label_frac": 1.0, "reg": 1e-5,
+        **TASK, "embed_dim": None, "max_epochs": 200, "lr": 1e-4, "label_frac": 1.0, "reg": 1e-5,
         "seed": 1, "k": 10, "k_start": -1, "k_end": -1, "results_dir": "./results", "split_dir": None,
         "log_data": False, "testing": False, "early_stopping": False, "opt": "adam", "drop_out": 0.25,
         "bag_loss": "ce", "model_type": "clam_sb", "exp_code": REQUIRED, "weighted_sample": False,
-        "model_size": "small", "task": REQUIRED, "no_inst_cluster": False, "inst_loss": "ce", "subtyping": False,
+        "model_size": "small", "no_inst_cluster": False, "inst_loss": "ce", "subtyping": False,
         "bag_weight": 0.7, "B": 8,
     },
     "eval": {
-        "data_root_dir": REQUIRED, "results_dir": "./results", "save_exp_code": None, "models_exp_code": REQUIRED,
+        **TASK, "results_dir": "./results", "save_exp_code": None, "models_exp_code": REQUIRED,
         "splits_dir": None, "model_size": None, "model_type": None, "k": 10, "k_start": -1, "k_end": -1, "fold": -1,
-        "micro_average": False, "split": "test", "task": REQUIRED, "drop_out": 0.25, "embed_dim": None,
+        "micro_average": False, "split": "test", "drop_out": 0.25, "embed_dim": None,
     },
     "create_heatmaps": {"config": REQUIRED, "save_exp_code": None, "overlap": None},
     "build_preset": {

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 from utils.errors import EXIT_SOME_FAILED, EXIT_WRONG_USE, ItemError, UsageError, one_line
 from utils.logging import set_up_logging
@@ -54,6 +54,47 @@ def add_reader_flags(group: argparse._ArgumentGroup) -> None:
         metavar="GIB",
         help="what a plain image (png, jpg, flat tiff) may take when it is decoded",
     )
+
+
+def add_task_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what says which cohort, labels and features are meant; ``task_flags`` takes them off again."""
+    add = parser.add_argument_group(
+        "task", "what to predict, and from what: a file in tasks/, a file of your own, or the flags below"
+    ).add_argument
+    add("--task", metavar="NAME|FILE", help="task in tasks/, such as task_1_tumor_vs_normal, or a task file")
+    add("--csv_path", type=path, metavar="CSV", help="dataset CSV (default: the task's)")
+    add(
+        "--task_type", choices=("classification", "regression", "survival"), help="what is predicted (default: classes)"
+    )
+    add("--label_col", metavar="COLUMN", help="column of the label (default: label)")
+    add("--label_map", metavar="A=0,B=1", help="class of each label (default: labels in alphabetical order)")
+    add(
+        "--patient_col",
+        metavar="COLUMN",
+        help="column of the patient; that of the slide: each on its own (default: case_id)",
+    )
+    add("--slide_col", metavar="COLUMN", help="column of the slide (default: slide_id)")
+    add("--ignore", nargs="*", metavar="LABEL", help="labels to leave out; without one, all that are unknown or empty")
+    add("--data_root_dir", type=path, metavar="DIR", help="folder that holds the task's feature folder")
+    add("--data_dir", type=path, metavar="DIR", help="the feature folder itself")
+
+
+TASK_FLAGS = (
+    "task",
+    "csv_path",
+    "task_type",
+    "label_col",
+    "label_map",
+    "patient_col",
+    "slide_col",
+    "ignore",
+    "data_dir",
+)
+
+
+def task_flags(args: argparse.Namespace) -> dict[str, Any]:
+    """Return, and take out of ``args``, the parts of a task; ``data_root_dir`` stays."""
+    return {name: vars(args).pop(name) for name in TASK_FLAGS}
 
 
 def program(main: Callable[[Sequence[str] | None], int]) -> Main:

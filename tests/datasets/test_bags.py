@@ -1,5 +1,6 @@
 """Bags are read from either folder, and all that is wrong is named before training."""
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -94,3 +95,12 @@ def test_numbers_that_would_spoil_a_model_are_refused_by_file(tmp_path, bad):
     for read in (read_bag, read_bag_and_coords):
         with pytest.raises(ItemError, match=r"s\.(pt|h5): NaN or infinite numbers"):
             read(tmp_path, "s")
+
+
+def test_folders_of_trident_are_read(tmp_path):
+    features = np.random.RandomState(0).rand(5, 4).astype(np.float32)
+    for name, stored in (("a", features), ("b", features[None])):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["features"], file["coords"] = stored, np.zeros((5, 2))
+        np.testing.assert_array_equal(read_bag(tmp_path, name).numpy(), features)
+    assert check_bags(tmp_path, ["a", "b"]) == 4

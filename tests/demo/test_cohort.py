@@ -50,10 +50,10 @@ def test_the_cohort_has_two_classes_of_twelve_different_slides():
 
 def test_the_table_is_one_that_the_task_reads(written):
     task = find_task(run.TASK)
-    assert demo_cohort.TABLE.name == task.csv_name
-    table = read_slide_table(written / demo_cohort.TABLE, task.label_dict)
+    assert demo_cohort.TABLE.name == task.csv
+    table = read_slide_table(written / demo_cohort.TABLE, task.label_map)
     assert set(table.slides["slide_id"]) == {path.stem for path in (written / demo_cohort.SLIDES).iterdir()}
-    assert table.class_names == task.labels
+    assert table.class_names == tuple(task.label_map)
 
 
 def test_the_preset_is_one_that_patching_reads(written):

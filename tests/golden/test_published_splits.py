@@ -21,11 +21,11 @@ def test_published_splits_are_equal(shared, tmp_path, monkeypatch, task, label_f
 def test_the_dataset_class_draws_the_published_splits(shared, tmp_path):
     task = find_task("task_2_tumor_subtyping")
     dataset = Generic_WSI_Classification_Dataset(
-        csv_path=shared / "clam_demo" / "dataset_csv" / task.csv_name,
+        csv_path=shared / "clam_demo" / "dataset_csv" / task.csv,
         shuffle=False,
         seed=1,
         print_info=False,
-        label_dict=task.label_dict,
+        label_dict=task.label_map,
         patient_strat=True,
         patient_voting="maj",
         ignore=[],

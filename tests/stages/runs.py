@@ -11,11 +11,12 @@ import create_splits_seq
 import eval as eval_program
 import main as main_program
 from datasets.features_file import Features, h5_path, pt_path, write_features_h5
-from datasets.tasks import TASKS
+from datasets.tasks import find_task
 
-TASK = TASKS["task_1_tumor_vs_normal"]
-TABLE = Path("dataset_csv") / TASK.csv_name
-FEATURES = Path("data") / TASK.feature_folders[0] / "pt_files"
+TASK = find_task("task_1_tumor_vs_normal")
+LABELS = tuple(TASK.label_map or ())
+TABLE = Path("dataset_csv") / TASK.csv
+FEATURES = Path("data") / TASK.features[0] / "pt_files"
 SPLITS = Path("splits") / "task_1_tumor_vs_normal_100"
 RUN = Path("results/toy_s1")
 EMBED_DIM = 8
@@ -27,7 +28,7 @@ def write_cohort() -> None:
     """Write table, features and three splits; tumor slides have larger features."""
     TABLE.parent.mkdir()
     FEATURES.mkdir(parents=True)
-    rows = [(f"p{n}", f"{slide_id}.svs", TASK.labels[n % 2]) for n, slide_id in enumerate(IDS)]
+    rows = [(f"p{n}", f"{slide_id}.svs", LABELS[n % 2]) for n, slide_id in enumerate(IDS)]
     pd.DataFrame(rows, columns=["case_id", "slide_id", "label"]).to_csv(TABLE, index=False)
     generator = torch.Generator().manual_seed(0)
     for number, slide_id in enumerate(IDS):

@@ -12,10 +12,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import create_splits_seq
 import eval as eval_program
 import main as main_program
-from datasets.tasks import TASKS
+from datasets.tasks import find_task
 from models.checkpoint import read_checkpoint, settings_of
 
-TASK = TASKS["task_2_tumor_subtyping"]
+TASK = find_task("task_2_tumor_subtyping")
+LABELS = tuple(TASK.label_map or ())
 IDS = [f"{number:04d}" for number in range(36)]
 RUN, OUT = Path("results/three_s1"), Path("eval_results/EVAL_three")
 
@@ -25,10 +26,10 @@ def cohort(tmp_path, monkeypatch):
     """36 slides with bags of 1 to 12 patches; the class is seen in one number each."""
     monkeypatch.chdir(tmp_path)
     Path("dataset_csv").mkdir()
-    rows = [(f"p{n}", slide_id, TASK.labels[n % 3]) for n, slide_id in enumerate(IDS)]
+    rows = [(f"p{n}", slide_id, LABELS[n % 3]) for n, slide_id in enumerate(IDS)]
     table = pd.DataFrame(rows, columns=["case_id", "slide_id", "label"])
-    table.to_csv(Path("dataset_csv", TASK.csv_name), index=False)
-    features = Path("data", TASK.feature_folders[0], "pt_files")
+    table.to_csv(Path("dataset_csv", TASK.csv), index=False)
+    features = Path("data", TASK.features[0], "pt_files")
     features.mkdir(parents=True)
     generator = torch.Generator().manual_seed(0)
     for n, slide_id in enumerate(IDS):
@@ -92,11 +93,11 @@ def test_micro_average_takes_all_pairs_of_slide_and_class():
 
 def test_a_run_of_another_number_of_classes_is_named_with_both(caplog):
     train()
-    two = TASKS["task_1_tumor_vs_normal"]
-    table = pd.read_csv(Path("dataset_csv", TASK.csv_name), dtype=str)
-    table["label"] = two.labels[0]
-    table.to_csv(Path("dataset_csv", two.csv_name), index=False)
-    Path("data", TASK.feature_folders[0]).rename(Path("data", two.feature_folders[0]))
+    two = find_task("task_1_tumor_vs_normal")
+    table = pd.read_csv(Path("dataset_csv", TASK.csv), dtype=str)
+    table["label"] = next(iter(two.label_map or ()))
+    table.to_csv(Path("dataset_csv", two.csv), index=False)
+    Path("data", TASK.features[0]).rename(Path("data", two.features[0]))
     assert evaluate(task=two.name) == 2
     assert "n_classes is 3, not 2" in caplog.text
     assert not OUT.exists()
