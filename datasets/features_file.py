@@ -143,6 +143,21 @@ def _refuse_more_than_a_bag(shape: tuple[int, ...]) -> None:
         raise ValueError(f"features of shape {shape}")
 
 
+def map_features(path: Path) -> torch.Tensor:
+    """Return the features (N, D) float32 of a pt or h5, mapped from the file where its format allows, and unchecked.
+
+    Raises:
+        ItemError: it is missing, damaged or holds no table of numbers.
+    """
+    if path.suffix == ".pt":
+        return _load_pt(path, on_disk=True).to(torch.float32)
+    try:
+        with h5py.File(path, "r") as file:
+            return torch.from_numpy(_one_bag(file["features"][:]).astype(np.float32, copy=False))
+    except _UNREADABLE_H5 as error:
+        raise _unreadable(path, error) from error
+
+
 def _refuse_nan(total: float, path: Path) -> None:
     """Refuse features of which the sum, the cheapest look at all of them, is not finite: they would spoil a model."""
     if not math.isfinite(total):

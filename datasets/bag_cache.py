@@ -1,0 +1,134 @@
+"""Bags that are read once and kept: in memory up to a bound, beyond it mapped from their files.
+
+Every number is looked at while reading, so that NaN among the features is known before training starts.
+"""
+
+import logging
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from datasets.bags import BagSurvey
+from datasets.features_file import map_features
+from utils.errors import ItemError
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+DEFAULT_CACHE_GB = 8.0
+GIB = 2**30
+BAR_AFTER_S = 1
+NOT_FINITE = "NaN or infinite numbers"
+SHARED_MEMORY = Path("/dev/shm")
+PART_OF_SHARED_MEMORY = 0.9
+
+
+@dataclass
+class BagCache:
+    """The bags of a cohort, by slide.
+
+    Attributes:
+        width: length D of a feature.
+        kept: features (all patches of all bags in memory, D), one bag after the other.
+        rows: first row in ``kept`` and number of patches of each bag in memory.
+        paths: files of the bags that are not in memory.
+    """
+
+    width: int
+    kept: torch.Tensor
+    rows: dict[str, tuple[int, int]] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+
+    def __getitem__(self, slide_id: str) -> torch.Tensor:
+        """Return the features (N, D) of a slide, a view where they are in memory.
+
+        Raises:
+            ItemError: its file has gone, or has been changed.
+        """
+        if slide_id in self.rows:
+            first, n_patches = self.rows[slide_id]
+            return self.kept[first : first + n_patches]
+        return map_features(self.paths[slide_id])
+
+    def to(self, device: torch.device) -> "BagCache":
+        """Return the same bags with those in memory on a device, if they fit into half of what is free there."""
+        if device.type != "cuda" or self.kept.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+            return self
+        return BagCache(self.width, self.kept.to(device), self.rows, self.paths)
+
+    def share(self) -> "BagCache":
+        """Return the same bags for other processes to use without a copy of their own."""
+        if self.kept.nbytes > PART_OF_SHARED_MEMORY * _free_shared_memory():
+            logger.warning("shared memory has no room for the features: each process takes a copy of its own")
+        else:
+            self.kept.share_memory_()
+        return self
+
+
+def read_bags(survey: BagSurvey, cache_gb: float = DEFAULT_CACHE_GB, dtype: str = "fp32") -> BagCache:
+    """Read all sound bags of a survey; those with numbers that are not finite are rejected there.
+
+    Args:
+        survey: which bags there are, and how large.
+        cache_gb: memory to keep bags in, in GiB.
+        dtype: ``fp32``, or ``fp16`` for twice as many.
+    """
+    kept_dtype = DTYPES[dtype]
+    in_memory = _those_that_fit(survey, int(cache_gb * GIB) // (survey.width * kept_dtype.itemsize or 1))
+    kept = torch.empty(sum(survey.n_patches[slide_id] for slide_id in in_memory), survey.width, dtype=kept_dtype)
+    cache = BagCache(survey.width, kept)
+    first = 0
+    for slide_id, path in _with_bar(survey.paths):
+        rows = kept[first : first + survey.n_patches[slide_id]] if slide_id in in_memory else None
+        problem = _read_one(path, rows)
+        if problem:
+            survey.reject(slide_id, *problem)
+        elif rows is None:
+            cache.paths[slide_id] = path
+        else:
+            cache.rows[slide_id] = first, len(rows)
+            first += len(rows)
+    _log(cache)
+    return cache
+
+
+def _those_that_fit(survey: BagSurvey, n_rows: int) -> set[str]:
+    fitting = set()
+    for slide_id, n_patches in survey.n_patches.items():
+        if n_patches <= n_rows:
+            fitting.add(slide_id)
+            n_rows -= n_patches
+    return fitting
+
+
+def _with_bar(paths: dict[str, Path]) -> tqdm:
+    return tqdm(list(paths.items()), desc="features", unit="slide", delay=BAR_AFTER_S, dynamic_ncols=True)
+
+
+def _read_one(path: Path, rows: torch.Tensor | None) -> tuple[str, str] | None:
+    """Read a bag, into ``rows`` where it is to be kept, and return what is wrong with it."""
+    try:
+        features = map_features(path)
+    except ItemError as error:
+        return "not readable", str(error)
+    if not features.sum(dtype=torch.float32).isfinite():
+        return NOT_FINITE, ""
+    if rows is None:
+        return None
+    rows.copy_(features)
+    if rows.dtype != torch.float32 and not rows.sum(dtype=torch.float32).isfinite():
+        return "too large for fp16", ""
+    return None
+
+
+def _log(cache: BagCache) -> None:
+    logger.info("features: %d bags in memory (%.2f GiB)", len(cache.rows), cache.kept.nbytes / GIB)
+    if cache.paths:
+        logger.info("%d bags beyond --cache_gb are read from their files each time", len(cache.paths))
+
+
+def _free_shared_memory() -> int:
+    return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
