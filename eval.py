@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from models.heads.registry import HEADS, SIZES
 from utils.cli import add_task_flags, new_parser, path, positive_int, program, task_flags
 
 DESCRIPTION = """\
@@ -26,10 +27,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--split", choices=("train", "val", "test", "all"), default="test", help="which slides")
     add(
         "--model_type",
-        choices=("clam_sb", "clam_mb", "mil"),
+        choices=tuple(HEADS),
         help="what the checkpoints must be (default: what they are)",
     )
-    add("--model_size", choices=("small", "big"), help="what the checkpoints must be (default: what they are)")
+    add("--model_size", choices=SIZES, help="what the checkpoints must be (default: what they are)")
     add("--embed_dim", type=positive_int, help="numbers in a feature (default: as the checkpoints are)")
     add("--drop_out", type=float, default=0.25, help="the rate of training; no effect on a trained model")
     add("--k", type=positive_int, default=10, help="number of folds")

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from models.heads.registry import HEADS, SIZES
 from utils.cli import add_task_flags, new_parser, path, positive_int, program, task_flags
 
 DESCRIPTION = """\
@@ -29,11 +30,11 @@ def build_parser() -> argparse.ArgumentParser:
     model = parser.add_argument_group("model").add_argument
     model(
         "--model_type",
-        choices=("clam_sb", "clam_mb", "mil"),
+        choices=tuple(HEADS),
         default="clam_sb",
-        help="one attention branch, one for each class, or max pooling",
+        help="; ".join(f"{head.name}: {head.summary}" for head in HEADS.values()),
     )
-    model("--model_size", choices=("small", "big"), default="small", help="width of the attention, 256 or 384")
+    model("--model_size", choices=SIZES, default="small", help="width of the model: docs/heads.md says of what")
     model("--drop_out", type=float, default=0.25, help="rate after the embedding; above 0 the attention drops out 0.25")
     model("--no_inst_cluster", action="store_true", help="no instance clustering")
     model("--inst_loss", choices=("svm", "ce"), default="ce", help="loss of instance clustering")

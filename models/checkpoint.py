@@ -6,14 +6,15 @@ each class).
 """
 
 import re
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from models.builder import ModelSettings, build_model
-from models.model_clam import SIZES
+from models.builder import ModelSettings, build_model, shown_settings
+from models.checkpoint_facts import checkpoint_facts_path, read_checkpoint_config
 from utils.atomic import atomic_path
 from utils.errors import UsageError, one_line
 from utils.torch_file import DamagedFileError, read_torch_file
@@ -79,41 +80,19 @@ def _stacked_mil(state: State) -> State:
 
 
 def settings_of(state: State) -> ModelSettings:
-    """Infer from the names and shapes what model a state belongs to.
+    """Infer from the names and shapes what model a state belongs to; what they do not show is the default.
 
     Raises:
         UsageError: it belongs to none of the models here.
     """
+    return ModelSettings(**_shown(state))
+
+
+def _shown(state: State) -> dict[str, Any]:
     try:
-        return _settings_of(state)
+        return shown_settings(state)
     except LookupError as error:
         raise UsageError(f"parameters are missing or of another shape than in the models here ({error})") from error
-
-
-def _settings_of(state: State) -> ModelSettings:
-    if "attention_net.0.weight" in state:
-        return _clam_settings(state)
-    if "classifier.3.weight" in state:
-        return ModelSettings("mil", state["classifier.0.weight"].shape[1], state["classifier.3.weight"].shape[0])
-    if "fc.0.weight" in state and "classifiers.weight" in state:
-        return ModelSettings("mil", state["fc.0.weight"].shape[1], state["classifiers.weight"].shape[0])
-    raise UsageError(f"no model here has the parameters {', '.join(list(state)[:4])}, ...")
-
-
-def _clam_settings(state: State) -> ModelSettings:
-    gate = "attention_net.3.attention_a.0.weight" in state
-    hidden = state[f"attention_net.3.{'attention_a' if gate else 'module'}.0.weight"].shape[0]
-    many = "classifiers.0.weight" in state
-    n_classes = sum(re.fullmatch(r"instance_classifiers\.\d+\.weight", name) is not None for name in state)
-    if not n_classes:
-        raise UsageError("the checkpoint has no instance classifiers, so it is no CLAM model")
-    return ModelSettings(
-        "clam_mb" if many else "clam_sb",
-        embed_dim=state["attention_net.0.weight"].shape[1],
-        n_classes=n_classes,
-        model_size=next((name for name, (_, width) in SIZES.items() if width == hidden), f"{hidden} wide"),
-        gate=gate,
-    )
 
 
 def load_model(
@@ -128,33 +107,52 @@ def load_model(
 ) -> nn.Module:
     """Build the model that a checkpoint belongs to, in evaluation mode.
 
+    What its parameters do not show is taken from the configuration beside it, where there is one.
+
     Args:
         path: the checkpoint.
         model_type, model_size, n_classes, embed_dim: what the user expects; None takes the checkpoint's.
-        drop_out: the rate of training, without effect on a trained model.
+        drop_out: the rate of training where no configuration says it; without effect on a trained model.
         device: where it computes.
 
     Raises:
-        UsageError: the file cannot be read, or differs from what is expected; names both.
+        UsageError: the file cannot be read, or differs from its configuration or from what is expected; names both.
     """
     state = read_checkpoint(path)
     try:
-        settings = settings_of(state)
+        shown = _shown(state)
     except UsageError as error:
         raise UsageError(f"checkpoint {path}: {error}") from error
+    configured = _configured(path)
+    _refuse_unlike(path, shown, configured, f"{checkpoint_facts_path(path).name} says")
     expected = {"model_type": model_type, "model_size": model_size, "n_classes": n_classes, "embed_dim": embed_dim}
-    if settings.model_type == "mil":
-        expected.pop("model_size")  # the baseline has one size
-    for name, value in expected.items():
-        found = getattr(settings, name)
-        if value is not None and value != found:
-            raise UsageError(f"checkpoint {path}: {name} is {found}, not {value}")
+    _refuse_unlike(path, shown, {name: value for name, value in expected.items() if value is not None}, "not")
+    settings = ModelSettings(**{"drop_out": drop_out, **configured, **shown})
+    return _with_parameters(path, settings, state).to(device).eval()
+
+
+def _configured(path: Path) -> dict[str, Any]:
+    """Return the settings that the configuration beside a checkpoint states; older ones state the features' length."""
+    config = read_checkpoint_config(path)
+    if config is None:
+        return {}
+    return {"embed_dim": config.embed_dim} | (asdict(config.model) if config.model else {})
+
+
+def _refuse_unlike(path: Path, shown: dict[str, Any], said: dict[str, Any], by: str) -> None:
+    """Refuse a setting that the parameters show otherwise; what they do not show is not compared."""
+    for name in shown.keys() & said.keys():
+        if shown[name] != said[name]:
+            raise UsageError(f"checkpoint {path}: {name} is {shown[name]}, {by} {said[name]}")
+
+
+def _with_parameters(path: Path, settings: ModelSettings, state: State) -> nn.Module:
     try:
-        model = build_model(replace(settings, drop_out=drop_out))
+        model = build_model(settings)
     except UsageError as error:
         raise UsageError(f"checkpoint {path}: {error}") from error
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise UsageError(f"checkpoint {path} does not fit {settings.model_type}: {one_line(error)}") from error
-    return model.to(device).eval()
+    return model

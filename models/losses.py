@@ -5,10 +5,12 @@ for k = 1.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
+from models.bag_output import STREAMS, BagOutput
 from utils.lookup import require_choice
 
 LOSSES = ("ce", "svm")
@@ -53,3 +55,17 @@ def build_loss(name: str, n_classes: int) -> nn.Module:
     """Return the loss ``ce`` or ``svm`` for a number of classes, or raise a UsageError."""
     require_choice(name, list(LOSSES), kind="loss")
     return SmoothTop1SVM(n_classes) if name == "svm" else nn.CrossEntropyLoss()
+
+
+def loss_of_bag(
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], output: BagOutput, target: torch.Tensor
+) -> torch.Tensor:
+    """Return the loss of a model's answer: of its logits, or the mean of its streams' losses where it has several.
+
+    Args:
+        loss: of (1, C) logits against a target.
+        output: the answer.
+        target: what the loss takes.
+    """
+    streams = output.extras.get(STREAMS, [output.logits])
+    return torch.stack([loss(logits, target) for logits in streams]).mean()

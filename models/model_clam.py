@@ -4,15 +4,20 @@ The names of parameters and the order in which they are made are those of publis
 one initialisation.
 """
 
+import re
 from collections.abc import Callable
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import nn
 
 from models.attention import Attn_Net, Attn_Net_Gated
 from models.bag_output import BagOutput
+from models.heads.base import State, size_name
 from models.instance_clustering import choose_evidence, evidence_size
+from models.losses import build_loss
+from models.settings import ModelSettings
+from utils.errors import UsageError
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -33,6 +38,8 @@ class _Clam(nn.Module):
         subtyping: classes exclude each other, so the top instances of other classes are evidence against them.
         embed_dim: length of a feature.
     """
+
+    has_attention: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -98,7 +105,7 @@ class _Clam(nn.Module):
         logits = self._bag_logits(bag)
         if return_features:
             extras["features"] = bag
-        return BagOutput(logits, logits.softmax(dim=1), logits.topk(1, dim=1)[1], raw, extras)
+        return BagOutput.of(logits, raw, extras)
 
     def _cluster(self, weights: torch.Tensor, h: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the instance loss, and pseudo-labels and predictions of the instances looked at."""
@@ -149,3 +156,36 @@ class CLAM_MB(_Clam):
 
 def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat(parts) if parts else torch.empty(0, dtype=torch.long)
+
+
+def build(settings: ModelSettings) -> CLAM_SB | CLAM_MB:
+    """Return an untrained model."""
+    clam = CLAM_SB if settings.model_type == "clam_sb" else CLAM_MB
+    return clam(
+        gate=settings.gate,
+        size_arg=settings.model_size,
+        dropout=settings.drop_out,
+        k_sample=settings.k_sample,
+        n_classes=settings.n_classes,
+        instance_loss_fn=build_loss(settings.inst_loss, 2),
+        subtyping=settings.subtyping,
+        embed_dim=settings.embed_dim,
+    )
+
+
+def recognise(state: State) -> dict[str, Any] | None:
+    """Return what the parameters show of the settings; None where they are another head's."""
+    if "attention_net.0.weight" not in state:
+        return None
+    gate = "attention_net.3.attention_a.0.weight" in state
+    hidden = state[f"attention_net.3.{'attention_a' if gate else 'module'}.0.weight"].shape[0]
+    n_classes = sum(re.fullmatch(r"instance_classifiers\.\d+\.weight", name) is not None for name in state)
+    if not n_classes:
+        raise UsageError("the checkpoint has no instance classifiers, so it is no CLAM model")
+    return {
+        "model_type": "clam_mb" if "classifiers.0.weight" in state else "clam_sb",
+        "embed_dim": state["attention_net.0.weight"].shape[1],
+        "n_classes": n_classes,
+        "model_size": size_name({name: attention for name, (_, attention) in SIZES.items()}, hidden),
+        "gate": gate,
+    }

@@ -1,9 +1,13 @@
 """The max-pooling baseline: each instance is classified, the most convincing one speaks for the bag."""
 
+from typing import Any, ClassVar
+
 import torch
 from torch import nn
 
 from models.bag_output import BagOutput
+from models.heads.base import State
+from models.settings import ModelSettings
 
 WIDTH = 512
 
@@ -17,6 +21,8 @@ class MIL_fc(nn.Module):
         n_classes: 2.
         embed_dim: length of a feature.
     """
+
+    has_attention: ClassVar[bool] = True
 
     def __init__(
         self, size_arg: str = "small", dropout: float = 0.0, n_classes: int = 2, embed_dim: int = 1024
@@ -35,7 +41,7 @@ class MIL_fc(nn.Module):
         top = scores.topk(1)[1]
         chosen = logits[top]
         extras = {"features": self.classifier[:3](h)[top]} if return_features else {}
-        return BagOutput(chosen, chosen.softmax(dim=1), chosen.topk(1, dim=1)[1], scores[None], extras)
+        return BagOutput.of(chosen, scores[None], extras)
 
 
 class MIL_fc_mc(nn.Module):
@@ -43,6 +49,8 @@ class MIL_fc_mc(nn.Module):
 
     Args: as for ``MIL_fc``, with any number of classes.
     """
+
+    has_attention: ClassVar[bool] = True
 
     def __init__(
         self, size_arg: str = "small", dropout: float = 0.0, n_classes: int = 3, embed_dim: int = 1024
@@ -68,3 +76,18 @@ class MIL_fc_mc(nn.Module):
             probabilities.T,
             extras,
         )
+
+
+def build(settings: ModelSettings) -> MIL_fc | MIL_fc_mc:
+    """Return an untrained model."""
+    mil = MIL_fc if settings.n_classes == 2 else MIL_fc_mc
+    return mil(dropout=settings.drop_out, n_classes=settings.n_classes, embed_dim=settings.embed_dim)
+
+
+def recognise(state: State) -> dict[str, Any] | None:
+    """Return what the parameters show of the settings; None where they are another head's."""
+    for embedding, classifier in (("classifier.0", "classifier.3"), ("fc.0", "classifiers")):
+        if f"{embedding}.weight" in state and f"{classifier}.weight" in state:
+            embed_dim, n_classes = state[f"{embedding}.weight"].shape[1], state[f"{classifier}.weight"].shape[0]
+            return {"model_type": "mil", "embed_dim": embed_dim, "n_classes": n_classes}
+    return None

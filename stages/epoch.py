@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from models.bag_output import BagOutput
-from models.losses import build_loss
+from models.losses import build_loss, loss_of_bag
 from models.model_clam import CLAM_MB, CLAM_SB
 from utils.metrics import auc, class_counts, error_rate
 
@@ -137,7 +137,7 @@ def _one_bag(
 ) -> torch.Tensor:
     """Return the total loss of a bag and note its figures."""
     output = model(features, label=label, instance_eval=True) if objective.clustering else model(features)
-    loss = objective.bag_loss(output.logits, label)
+    loss = loss_of_bag(objective.bag_loss, output, label)
     figures.add(loss.item(), int(label), output)
     if not objective.clustering:
         return loss

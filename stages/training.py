@@ -148,7 +148,7 @@ def _run_folds(
         checkpoint = checkpoint_path(folder, fold)
         remove_checkpoint_facts(checkpoint)  # a fold that is stopped must not go by those of an earlier run
         result = train_fold(sides, settings, fold, checkpoint, logs, device)
-        write_checkpoint_facts(checkpoint, made_from, settings.model.embed_dim)
+        write_checkpoint_facts(checkpoint, made_from, settings.model.embed_dim, model=settings.model)
         write_fold_results(folder, fold, result.test_split.slide_ids, result.test)
         rows.append(_summary_row(fold, result))
         # after every fold: a run that is stopped keeps the figures of what it did

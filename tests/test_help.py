@@ -58,6 +58,9 @@ FLAGS = {
         "black_thresh": 50, "no_padding": False, "contour_fn": "four_pt", "overwrite": False,
     },
 }  # fmt: skip
+HEADS = {
+    "clam_sb", "clam_mb", "mil", "abmil", "dsmil", "transmil", "transformer", "mean_pool", "max_pool",
+}  # fmt: skip
 CHOICES = {
     ("create_patches_fp", "reader"): {"openslide", "tiffslide"},
     ("create_patches_fp", "background"): {"black", "white"},
@@ -70,9 +73,9 @@ CHOICES = {
     ("main", "opt"): {"adam", "sgd"},
     ("main", "bag_loss"): {"svm", "ce"},
     ("main", "inst_loss"): {"svm", "ce"},
-    ("main", "model_type"): {"clam_sb", "clam_mb", "mil"},
+    ("main", "model_type"): HEADS,
     ("main", "model_size"): {"small", "big"},
-    ("eval", "model_type"): {"clam_sb", "clam_mb", "mil"},
+    ("eval", "model_type"): HEADS,
     ("eval", "model_size"): {"small", "big"},
     ("eval", "split"): {"train", "val", "test", "all"},
     ("build_preset", "contour_fn"): {"four_pt", "center", "basic", "four_pt_hard"},
