@@ -6,18 +6,18 @@ Reads the task's dataset CSV; writes ``splits/<task>_<100·label_frac>/splits_<i
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from datasets.id_list import read_test_units
 from datasets.label_fraction import part_of_training
+from datasets.leakage import Leakage
 from datasets.sites import DEFAULT_SITE_COL, sites_of
 from datasets.slide_table import SlideTable, read_slide_table
 from datasets.split_file import SPLITS_FOLDER, split_folder_name, split_path, write_split_files
 from datasets.split_modes import SPLIT_MODES, SplitRequest
-from datasets.splits import Split
 from datasets.tasks import find_task
 from datasets.units import Units, mixed_patients, patients_of
 from stages.split_report import REPORT_NAME, DrawnSplits, leaks_of, log_classes, log_summary, write_report
@@ -78,12 +78,15 @@ def create_splits(config: SplittingConfig) -> int:
     patients = patients_of(table.slides, table.n_classes, task.patient_voting)
     _report_cohort(table, patients, task.patient_voting)
     features_dir = None if config.data_root_dir is None else task.features_dir(config.data_root_dir)
-    drawn = _draw(table, patients, config)
-    log_classes(drawn)
+    whole = _draw(table, patients, config)
+    log_classes(whole)
     hashes = None if features_dir is None else _hashes(features_dir, table)
-    for label_frac in config.label_fracs:
-        _write(drawn, task.name, replace(config, label_frac=label_frac), hashes)
-    log_summary(drawn, leaks_of(drawn, hashes, config.site_col))
+    parts = [replace(config, label_frac=label_frac) for label_frac in config.label_fracs]  # the largest last
+    drawn = [_with_part_of_training(whole, part) for part in parts]
+    leaks = [leaks_of(one, hashes, config.site_col) for one in drawn]
+    for part, splits, leaking in zip(parts, drawn, leaks, strict=True):
+        _write(splits, leaking, task.name, part)
+    log_summary(drawn[-1], leaks[-1])
     return EXIT_DONE
 
 
@@ -118,16 +121,15 @@ def _hashes(features_dir: Path, table: SlideTable) -> dict[str, str]:
     return feature_hashes(features_dir, list(table.slides["slide_id"]))
 
 
-def _write(whole: DrawnSplits, task_name: str, config: SplittingConfig, hashes: Mapping[str, str] | None) -> None:
-    """Write the splits for one label fraction, that of ``config``."""
+def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config: SplittingConfig) -> None:
+    """Write the splits and their report for the label fraction of ``config``."""
     name = split_folder_name(task_name, config.label_frac, config.split_mode, config.label_frac_mode)
-    folder = SPLITS_FOLDER / name
-    drawn = replace(whole, splits=_with_part_of_training(whole, config))
-    label_of = dict(zip(whole.table.slides["slide_id"], whole.table.slides["label"], strict=True))
+    folder, table = SPLITS_FOLDER / name, drawn.table
+    label_of = dict(zip(table.slides["slide_id"], table.slides["label"], strict=True))
     for fold, named in enumerate(drawn.named):
-        write_split_files(folder, fold, named, label_of, whole.table.class_names)
-    write_report(folder / REPORT_NAME, drawn, leaks_of(drawn, hashes, config.site_col), vars(config))
-    n_splits, n_all = len(drawn.splits), len(whole.patients)
+        write_split_files(folder, fold, named, label_of, table.class_names)
+    write_report(folder / REPORT_NAME, drawn, leaks, vars(config))
+    n_splits, n_all = len(drawn.splits), len(drawn.patients)
     trained_on = len({patient for split in drawn.splits for patient in split.train})
     logger.info("%s: %d splits, %d of %d patients ever trained on", folder, n_splits, trained_on, n_all)
     if config.label_frac < 1 and config.label_frac_mode == "first":
@@ -138,10 +140,11 @@ def _write(whole: DrawnSplits, task_name: str, config: SplittingConfig, hashes: 
     _warn_of_older_splits(folder, n_splits)
 
 
-def _with_part_of_training(whole: DrawnSplits, config: SplittingConfig) -> list[Split]:
+def _with_part_of_training(whole: DrawnSplits, config: SplittingConfig) -> DrawnSplits:
     part = partial(part_of_training, units=whole.patients, label_frac=config.label_frac)
     part = partial(part, mode=config.label_frac_mode, seed=config.seed)
-    return [split._replace(train=part(split.train, fold=fold)) for fold, split in enumerate(whole.splits)]
+    splits = [split._replace(train=part(split.train, fold=fold)) for fold, split in enumerate(whole.splits)]
+    return replace(whole, splits=splits)
 
 
 def _warn_of_older_splits(folder: Path, n_splits: int) -> None:
