@@ -128,7 +128,7 @@ def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config:
     label_of = dict(zip(table.slides["slide_id"], table.slides["label"], strict=True))
     for fold, named in enumerate(drawn.named):
         write_split_files(folder, fold, named, label_of, table.class_names)
-    write_report(folder / REPORT_NAME, drawn, leaks, vars(config))
+    write_report(folder / REPORT_NAME, drawn, leaks, _settings(config))
     n_splits, n_all = len(drawn.splits), len(drawn.patients)
     trained_on = len({patient for split in drawn.splits for patient in split.train})
     logger.info("%s: %d splits, %d of %d patients ever trained on", folder, n_splits, trained_on, n_all)
@@ -138,6 +138,11 @@ def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config:
             config.label_frac,
         )
     _warn_of_older_splits(folder, n_splits)
+
+
+def _settings(config: SplittingConfig) -> dict[str, object]:
+    """Return what the splits were drawn by: folds do not go by ``test_frac``."""
+    return {**vars(config), "test_frac": config.test_frac if config.split_mode == "montecarlo" else None}
 
 
 def _with_part_of_training(whole: DrawnSplits, config: SplittingConfig) -> DrawnSplits:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
 from datasets.split_modes import SPLIT_MODES, SplitRequest
 from datasets.splits import Split, monte_carlo_splits, share_of
@@ -148,3 +149,18 @@ def test_impossible_folds_are_refused(mode, options, message):
 
 def test_two_sites_make_two_folds_without_validation():
     assert_folds(draw("site", patients([0, 1] * 3), 2, val_frac=0.0, sites=SITES), patients([0, 1] * 3))
+
+
+def worst_share(sizes: list[int]) -> float:
+    return float(np.abs(np.array(sizes) / sum(sizes) - 1 / len(sizes)).max())
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.parametrize("seed", range(12))
+def test_folds_of_sites_are_at_least_as_even_as_those_of_scikit_learn(seed):
+    rng = np.random.RandomState(seed)
+    sites = rng.choice(20, 300, p=rng.dirichlet(np.full(20, 0.7)))
+    units = patients(list((rng.rand(300) < rng.beta(2, 2, 20)[sites]).astype(int)), n_classes=2)
+    ours = [len(split.test) for split in draw("site", units, 5, sites=sites)]
+    theirs = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(units.labels, units.labels, sites)
+    assert worst_share(ours) <= worst_share([len(test) for _, test in theirs])
