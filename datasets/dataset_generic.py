@@ -19,7 +19,7 @@ from datasets.slide_table import SlideTable, read_slide_table
 from datasets.split_file import SplitIds, count_classes, read_split, write_split
 from datasets.splits import Split, check_split, describe_shared, monte_carlo_splits, patients_on_sides, slides_of_split
 from datasets.targets import LabelDict
-from datasets.tasks import Task
+from datasets.tasks import Task, folders_of
 from datasets.units import patients_of, single_slides_of
 from utils.errors import UsageError
 
@@ -62,25 +62,13 @@ class Generic_Split(Dataset):
         if self.data_dir is None:
             return slide_id, label
         if self.use_h5:
-            features, coords = read_bag_and_coords(self.feature_folder(idx), slide_id)
+            features, coords = read_bag_and_coords(self._feature_folder(idx), slide_id)
             return features, label, coords
-        return read_bag(self.feature_folder(idx), slide_id), label
+        return read_bag(self._feature_folder(idx), slide_id), label
 
-    def feature_folder(self, idx: int) -> Path:
-        """Return the folder that holds the features of the slide at a position.
-
-        Raises:
-            UsageError: there is none for its source.
-        """
-        if not isinstance(self.data_dir, Mapping):
-            return Path(self.data_dir or ".")
-        source = str(self.slide_data[self.source_col].iloc[idx])
-        if source not in self.data_dir:
-            raise UsageError(
-                f"slide {self.slide_data['slide_id'].iloc[idx]}: no feature folder for {self.source_col} {source!r}; "
-                f"known: {', '.join(self.data_dir)}"
-            )
-        return Path(self.data_dir[source])
+    def _feature_folder(self, idx: int) -> Path:
+        (folder,) = folders_of(self.slide_data.iloc[[idx]], self.data_dir or ".", self.source_col).values()
+        return folder
 
     def subset(self, rows: Sequence[int]) -> "Generic_Split":
         """Return the slides at some positions."""
@@ -89,7 +77,7 @@ class Generic_Split(Dataset):
     @property
     def feature_folders(self) -> dict[str, Path]:
         """The folder that holds the features of each slide."""
-        return {slide_id: self.feature_folder(row) for row, slide_id in enumerate(self.slide_ids)}
+        return folders_of(self.slide_data, self.data_dir or ".", self.source_col)
 
     def load_from_h5(self, toggle: bool) -> None:
         """Read bags from ``h5_files/`` with their coordinates, or without from ``pt_files/``."""

@@ -26,9 +26,16 @@ class SplitIds(NamedTuple):
     test: list[str]
 
 
-def split_folder_name(task_name: str, label_frac: float) -> str:
-    """Return the folder, below ``splits/``, of a task's splits: ``task_1_tumor_vs_normal_75``."""
-    return f"{task_name}_{round(100 * label_frac)}"
+def split_folder_name(
+    task_name: str, label_frac: float, split_mode: str = "montecarlo", label_frac_mode: str = "first"
+) -> str:
+    """Return the folder, below ``splits/``, of a task's splits: ``task_1_tumor_vs_normal_75``.
+
+    Splits drawn in other ways than the original's never replace those: ``task_1_tumor_vs_normal_kfold_random_75``.
+    """
+    other_mode = [split_mode] * (split_mode != "montecarlo")
+    other_part = [label_frac_mode] * (label_frac_mode != "first" and label_frac < 1)
+    return "_".join([task_name, *other_mode, *other_part, str(round(100 * label_frac))])
 
 
 def find_split_folder(name: str) -> Path:

@@ -6,14 +6,15 @@ for good (NEP 19): one seed gives the published splits on every numpy.
 """
 
 from collections.abc import Iterator, Sequence
-from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from datasets.label_fraction import part_of_training
+from datasets.leakage import OnSides, describe_shared, patients_on_sides, sides_of
 from datasets.slide_table import SlideTable
-from datasets.split_file import SIDES, SplitIds
+from datasets.split_file import SplitIds
 from datasets.units import Units
 from utils.errors import UsageError
 
@@ -26,6 +27,13 @@ class Split(NamedTuple):
     train: list[int]
     val: list[int]
     test: list[int]
+
+
+def generator(seed: int) -> np.random.RandomState:
+    """Return numpy's legacy generator, or raise a UsageError where it does not take that seed."""
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"seed {seed} is not between 0 and {MAX_SEED}")
+    return np.random.RandomState(seed)
 
 
 def share_of(units: Units, fraction: float) -> list[int]:
@@ -59,12 +67,11 @@ def monte_carlo_splits(
     Raises:
         UsageError: a class has fewer units than asked for, or seed or ``label_frac`` is out of range.
     """
-    if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"seed {seed} is not between 0 and {MAX_SEED}")
+    rng = generator(seed)
     if not 0 < label_frac <= 1:
         raise UsageError(f"label_frac {label_frac} is not above 0 and at most 1")
     _check_enough(units, n_val, n_test, fixed_test)
-    return _draw_all(units, n_val, n_test, n_splits, np.random.RandomState(seed), label_frac, fixed_test)
+    return _draw_all(units, n_val, n_test, n_splits, rng, label_frac, fixed_test)
 
 
 def slides_of_split(split: Split, units: Units) -> Split:
@@ -85,16 +92,9 @@ def check_split(split: SplitIds, table: SlideTable, where: str | Path, *, patien
         UsageError: ids that the table lacks, or a slide or patient on two sides; they are named.
     """
     _check_known(split, table, where)
-    sides = _sides_of(split)
-    _refuse_shared("slide", sides, where)
+    _refuse_shared("slide", sides_of(split), where)
     if patients_apart:
         _refuse_shared("patient", patients_on_sides(split, table), where)
-
-
-def patients_on_sides(split: SplitIds, table: SlideTable) -> dict[str, set[str]]:
-    """Return the sides on which every patient of a split has slides."""
-    case_of = dict(zip(table.slides["slide_id"], table.slides["case_id"], strict=True))
-    return _sides_of(SplitIds(*([case_of[i] for i in side if i in case_of] for side in split)))
 
 
 def _check_enough(units: Units, n_val: Sequence[int], n_test: Sequence[int], fixed_test: Sequence[int] | None) -> None:
@@ -131,8 +131,8 @@ def _draw_all(
                 rest = np.setdiff1d(rest, test)
                 split.test.extend(test.tolist())
             split.val.extend(val.tolist())
-            split.train.extend(rest[: ceil(len(rest) * label_frac)].tolist())
-        yield split
+            split.train.extend(rest.tolist())
+        yield split._replace(train=part_of_training(split.train, units, label_frac))
 
 
 def _check_known(split: SplitIds, table: SlideTable, where: str | Path) -> None:
@@ -146,20 +146,7 @@ def _check_known(split: SplitIds, table: SlideTable, where: str | Path) -> None:
         )
 
 
-def _sides_of(split: SplitIds) -> dict[str, set[str]]:
-    sides: dict[str, set[str]] = {}
-    for side, ids in zip(SIDES, split, strict=True):
-        for one in ids:
-            sides.setdefault(one, set()).add(side)
-    return sides
-
-
-def _refuse_shared(word: str, sides: dict[str, set[str]], where: str | Path) -> None:
+def _refuse_shared(word: str, sides: OnSides, where: str | Path) -> None:
     shared = describe_shared(sides)
     if shared:
         raise UsageError(f"split file {where}: {word} on more than one side: {', '.join(shared)}")
-
-
-def describe_shared(sides: dict[str, set[str]]) -> list[str]:
-    """Return, as ``id (train, test)``, what is on more than one side."""
-    return [f"{one} ({', '.join(side for side in SIDES if side in on)})" for one, on in sides.items() if len(on) > 1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -158,6 +159,30 @@ class Task(BaseModel):
                 "see --data_root_dir and --data_dir"
             )
         return found
+
+
+def folders_of(
+    slides: pd.DataFrame, folders: str | Path | Mapping[str, str | Path], source_col: str
+) -> dict[str, Path]:
+    """Return the feature folder of every slide.
+
+    Args:
+        slides: ``slide_id`` and, where there are several folders, ``source_col``.
+        folders: the only one, or one for each source.
+        source_col: the column of sources.
+
+    Raises:
+        UsageError: a slide's source has none.
+    """
+    if not isinstance(folders, Mapping):
+        return dict.fromkeys(slides["slide_id"], Path(folders))
+    unknown = slides[~slides[source_col].isin(list(folders))]
+    if len(unknown):
+        slide_id, source = unknown[["slide_id", source_col]].iloc[0]
+        raise UsageError(
+            f"slide {slide_id}: no feature folder for {source_col} {source!r}; known: {', '.join(folders)}"
+        )
+    return {slide: Path(folders[source]) for slide, source in zip(slides["slide_id"], slides[source_col], strict=True)}
 
 
 @dataclass(frozen=True)

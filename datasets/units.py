@@ -58,6 +58,12 @@ def patients_of(slides: pd.DataFrame, n_classes: int, voting: str = "max") -> Un
     return Units(case_ids, np.array([vote(labels[rows]) for rows in slides_of]), slides_of, n_classes, "patients")
 
 
+def mixed_patients(slides: pd.DataFrame, patients: Units) -> list[int]:
+    """Return the positions of the patients whose slides have several labels."""
+    labels = slides["label"].to_numpy()
+    return [patient for patient, rows in enumerate(patients.slides_of) if len(set(labels[rows])) > 1]
+
+
 def single_slides_of(slides: pd.DataFrame, n_classes: int) -> Units:
     """Take every slide on its own; slides of one patient may then part."""
     rows = [np.array([row]) for row in range(len(slides))]

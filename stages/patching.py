@@ -19,6 +19,7 @@ from utils.errors import ItemError, UsageError
 from utils.lookup import require_folder, require_writable
 from utils.names import names_image, slide_id_of
 from utils.pictures import save_picture
+from utils.wording import few
 from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
@@ -151,11 +152,10 @@ def advise(results: Sequence[Result]) -> None:
             kinds[result.status, re.sub(r"\d[\d.]*", "", result.reason)].append(result)
     for alike in kinds.values():
         names = [result.item_id for result in alike]
-        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
         first = alike[0]
         which = "" if all(result.reason == first.reason for result in alike) else f"{first.item_id}: "
-        logger.warning("%d of %d slides %s: %s%s. %s%s", len(names), len(results), first.status,
-                       ", ".join(names[:SHOWN_NAMES]), more, which, first.reason)  # fmt: skip
+        logger.warning("%d of %d slides %s: %s. %s%s", len(names), len(results), first.status,
+                       few(names, SHOWN_NAMES), which, first.reason)  # fmt: skip
 
 
 def _sheet_entries(slides: ProcessList, config: PatchingConfig) -> list[SheetEntry]:

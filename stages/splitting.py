@@ -1,22 +1,29 @@
 """A labelled cohort in, files of splits out: what ``create_splits_seq.py`` does.
 
-Reads the task's dataset CSV; writes ``splits/<task>_<100·label_frac>/splits_<i>.csv`` with its two companions
-below the current folder.
+Reads the task's dataset CSV; writes ``splits/<task>_<100·label_frac>/splits_<i>.csv`` with its two companions and a
+``report.txt`` below the current folder. Other modes than the original's have folders of their own,
+``splits/<task>_kfold_100``.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from datasets.id_list import read_test_units
+from datasets.label_fraction import part_of_training
+from datasets.leakage import Leakage
+from datasets.sites import DEFAULT_SITE_COL, sites_of
 from datasets.slide_table import SlideTable
-from datasets.split_file import SPLITS_FOLDER, SplitIds, split_folder_name, split_path, write_split_files
-from datasets.splits import Split, monte_carlo_splits, share_of, slides_of_split
-from datasets.tasks import Task, TaskFlags
-from datasets.units import Units, patients_of
+from datasets.split_file import SPLITS_FOLDER, split_folder_name, split_path, write_split_files
+from datasets.split_modes import SPLIT_MODES, SplitRequest
+from datasets.tasks import Task, TaskFlags, folders_of
+from datasets.units import Units, mixed_patients, patients_of
+from stages.split_report import REPORT_NAME, DrawnSplits, leaks_of, log_classes, log_summary, write_report
 from utils.errors import EXIT_DONE, UsageError
 from utils.lookup import require_writable
+from utils.wording import few
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +40,12 @@ class SplittingConfig:
         k: number of splits.
         label_frac: part of the training patients that is kept; 0 means one folder for each of ALL_LABEL_FRACS.
         val_frac, test_frac: part of each class's patients that validates and tests.
+        split_mode: name of a way to draw, see ``split_modes.SPLIT_MODES``.
+        label_frac_mode: which training patients are kept, see ``label_fraction.LABEL_FRAC_MODES``.
+        test_ids: file that names who tests, for ``custom``; see ``id_list``.
+        site_col: column of the CSV that says where slides come from, see ``sites``; None: the task's.
+        data_root_dir: where the task's features are; with it, or with a feature folder in ``task``, equal features on
+            two sides are looked for.
     """
 
     task: TaskFlags
@@ -41,6 +54,11 @@ class SplittingConfig:
     label_frac: float = 1.0
     val_frac: float = 0.1
     test_frac: float = 0.1
+    split_mode: str = "montecarlo"
+    label_frac_mode: str = "first"
+    test_ids: str | None = None
+    site_col: str | None = None
+    data_root_dir: str | None = None
 
     @property
     def label_fracs(self) -> tuple[float, ...]:
@@ -52,56 +70,96 @@ def create_splits(config: SplittingConfig) -> int:
     """Run the stage and return the exit code.
 
     Raises:
-        UsageError: task, CSV or a fraction is wrong; nothing has been written then.
+        UsageError: task, CSV, test ids or a number is wrong; nothing has been written then.
     """
     task = config.task.resolve()
-    _check_fractions(config)
+    config = replace(config, site_col=config.site_col or task.site_col or DEFAULT_SITE_COL)
+    _check(config)
     require_writable(SPLITS_FOLDER, flag="results")
     table = task.read_table()
     patients = patients_of(table.slides, table.n_classes, task.patient_voting)
-    _report_cohort(table, patients, config)
-    drawn = {label_frac: _draw(patients, config, label_frac) for label_frac in config.label_fracs}
-    for label_frac, splits in drawn.items():
-        _write(task, table, patients, splits, label_frac)
-    _report_overlap(drawn[config.label_fracs[0]], patients)
+    _report_cohort(table, patients, task.patient_voting)
+    folders = _feature_folders(task, table, config)
+    whole = _draw(table, patients, config)
+    log_classes(whole)
+    hashes = None if folders is None else _hashes(folders)
+    parts = [replace(config, label_frac=label_frac) for label_frac in config.label_fracs]  # the largest last
+    drawn = [_with_part_of_training(whole, part) for part in parts]
+    leaks = [leaks_of(one, hashes, config.site_col) for one in drawn]
+    for part, splits, leaking in zip(parts, drawn, leaks, strict=True):
+        _write(splits, leaking, task.name, part)
+    log_summary(drawn[-1], leaks[-1])
     return EXIT_DONE
 
 
-def _check_fractions(config: SplittingConfig) -> None:
+def _check(config: SplittingConfig) -> None:
     for flag, fraction in (("--val_frac", config.val_frac), ("--test_frac", config.test_frac)):
         if not 0 <= fraction < 1:
             raise UsageError(f"{flag} {fraction} is not at least 0 and below 1")
-    if config.val_frac + config.test_frac >= 1:
+    if config.split_mode == "montecarlo" and config.val_frac + config.test_frac >= 1:
         raise UsageError(f"--val_frac {config.val_frac} and --test_frac {config.test_frac} leave nothing to train on")
     if not 0 <= config.label_frac <= 1:
         raise UsageError(f"--label_frac {config.label_frac} is not between 0 and 1")
+    if (config.split_mode == "custom") != (config.test_ids is not None):
+        raise UsageError("--split_mode custom and --test_ids FILE go together")
 
 
-def _draw(patients: Units, config: SplittingConfig, label_frac: float) -> list[Split]:
-    return list(
-        monte_carlo_splits(
-            patients,
-            n_val=share_of(patients, config.val_frac),
-            n_test=share_of(patients, config.test_frac),
-            n_splits=config.k,
-            seed=config.seed,
-            label_frac=label_frac,
-        )
+def _draw(table: SlideTable, patients: Units, config: SplittingConfig) -> DrawnSplits:
+    mode = SPLIT_MODES[config.split_mode]
+    request = SplitRequest(
+        n_splits=config.k,
+        seed=config.seed,
+        val_frac=config.val_frac,
+        test_frac=config.test_frac,
+        sites=sites_of(patients, table, config.site_col) if config.split_mode == "site" else None,
+        test_units=None if config.test_ids is None else read_test_units(config.test_ids, table, patients),
     )
+    return DrawnSplits(mode.draw(patients, request), patients, table, mode)
 
 
-def _write(task: Task, table: SlideTable, patients: Units, splits: Sequence[Split], label_frac: float) -> None:
-    folder = SPLITS_FOLDER / split_folder_name(task.name, label_frac)
-    ids = table.slides["slide_id"].to_numpy(object)
-    label_of = dict(zip(ids, table.slides["label"], strict=True))
-    for fold, split in enumerate(splits):
-        named = SplitIds(*(ids[side].tolist() for side in slides_of_split(split, patients)))
+def _feature_folders(task: Task, table: SlideTable, config: SplittingConfig) -> dict[str, Path] | None:
+    """Return the feature folder of every slide, where the user says where features are."""
+    if config.data_root_dir is None and config.task.data_dir is None:
+        return None
+    folders = task.feature_folders(config.data_root_dir)
+    return folders_of(table.slides, folders, task.source_col)
+
+
+def _hashes(folders: dict[str, Path]) -> dict[str, str]:
+    from datasets.feature_hashes import feature_hashes  # torch, which splits themselves do not need
+
+    return feature_hashes(folders)
+
+
+def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config: SplittingConfig) -> None:
+    """Write the splits and their report for the label fraction of ``config``."""
+    name = split_folder_name(task_name, config.label_frac, config.split_mode, config.label_frac_mode)
+    folder, table = SPLITS_FOLDER / name, drawn.table
+    label_of = dict(zip(table.slides["slide_id"], table.slides["label"], strict=True))
+    for fold, named in enumerate(drawn.named):
         write_split_files(folder, fold, named, label_of, table.class_names)
-    trained_on = len({patient for split in splits for patient in split.train})
-    logger.info("%s: %d splits, %d of %d patients ever trained on", folder, len(splits), trained_on, len(patients))
-    if label_frac < 1:
-        logger.warning("label_frac %g keeps the first patients of each class by id, not a random part", label_frac)
-    _warn_of_older_splits(folder, len(splits))
+    write_report(folder / REPORT_NAME, drawn, leaks, _settings(config))
+    n_splits, n_all = len(drawn.splits), len(drawn.patients)
+    trained_on = len({patient for split in drawn.splits for patient in split.train})
+    logger.info("%s: %d splits, %d of %d patients ever trained on", folder, n_splits, trained_on, n_all)
+    if config.label_frac < 1 and config.label_frac_mode == "first":
+        logger.warning(
+            "label_frac %g keeps the first patients of each class by id; --label_frac_mode random keeps any",
+            config.label_frac,
+        )
+    _warn_of_older_splits(folder, n_splits)
+
+
+def _settings(config: SplittingConfig) -> dict[str, object]:
+    """Return what the splits were drawn by: folds do not go by ``test_frac``."""
+    return {**vars(config), "test_frac": config.test_frac if config.split_mode == "montecarlo" else None}
+
+
+def _with_part_of_training(whole: DrawnSplits, config: SplittingConfig) -> DrawnSplits:
+    part = partial(part_of_training, units=whole.patients, label_frac=config.label_frac)
+    part = partial(part, mode=config.label_frac_mode, seed=config.seed)
+    splits = [split._replace(train=part(split.train, fold=fold)) for fold, split in enumerate(whole.splits)]
+    return replace(whole, splits=splits)
 
 
 def _warn_of_older_splits(folder: Path, n_splits: int) -> None:
@@ -109,32 +167,15 @@ def _warn_of_older_splits(folder: Path, n_splits: int) -> None:
         logger.warning("%s also holds splits_%d.csv … of an earlier run with a larger --k", folder, n_splits)
 
 
-def _report_cohort(table: SlideTable, patients: Units, config: SplittingConfig) -> None:
+def _report_cohort(table: SlideTable, patients: Units, voting: str) -> None:
     logger.info("%s: %d slides of %d patients", table.path, len(table), len(patients))
-    n_val, n_test = share_of(patients, config.val_frac), share_of(patients, config.test_frac)
-    for number, (name, members) in enumerate(zip(table.class_names, patients.of_class, strict=True)):
-        logger.info("  %s: %d patients, %d for val, %d for test", name, len(members), n_val[number], n_test[number])
-    _warn_of_absent_classes("val", n_val, table)
-    _warn_of_absent_classes("test", n_test, table)
-
-
-def _warn_of_absent_classes(side: str, n_patients: Sequence[int], table: SlideTable) -> None:
-    absent = [name for name, n in zip(table.class_names, n_patients, strict=True) if not n]
-    if len(absent) == table.n_classes:
-        logger.warning("%s is empty: there will be no figures for it", side)
-    elif absent:
-        logger.warning("%s has no patient of %s: its AUC is undefined; raise --%s_frac", side, ", ".join(absent), side)
-
-
-def _report_overlap(splits: Sequence[Split], patients: Units) -> None:
-    """Say loudly what kind of splits these are, and how much of the cohort is ever tested."""
-    times_tested = Counter(patient for split in splits for patient in split.test)
-    n_tested, n_all = len(times_tested), len(patients)
-    n_slides = sum(len(patients.slides_of[patient]) for patient in times_tested)
-    logger.warning(
-        "splits are Monte-Carlo resamples, NOT the folds of a cross-validation: each is drawn anew, so they overlap. "
-        "Over all %d, %d of %d patients (%.0f %%; %d slides) are ever tested, %d never; the most often tested one "
-        "%d times",
-        *(len(splits), n_tested, n_all, 100 * n_tested / n_all, n_slides, n_all - n_tested),
-        max(times_tested.values(), default=0),
-    )
+    mixed = [
+        f"{patients.ids[one]} ({table.class_names[patients.labels[one]]})"
+        for one in mixed_patients(table.slides, patients)
+    ]
+    if mixed:
+        logger.warning(
+            "%d patients have slides of several labels. To draw splits each counts as one class (voting %s): %s. "
+            "Slides keep their own labels",
+            *(len(mixed), voting, few(mixed, most=5)),
+        )

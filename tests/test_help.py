@@ -37,6 +37,7 @@ FLAGS = {
     },
     "create_splits_seq": {
         **TASK, "seed": 1, "k": 10, "label_frac": 1.0, "val_frac": 0.1, "test_frac": 0.1,
+        "label_frac_mode": "first", "split_mode": "montecarlo", "test_ids": None, "site_col": None,
     },
     "main": {
         **TASK, "embed_dim": None, "max_epochs": 200, "lr": 1e-4, "label_frac": 1.0, "reg": 1e-5,
@@ -70,6 +71,8 @@ CHOICES = {
     ("extract_features_fp", "runtime"): {"auto", "torch", "onnxruntime", "openvino"},
     ("extract_features_fp", "stain_norm"): {"macenko", "reinhard"},
     ("extract_features_fp", "slide_pool"): {"mean"},
+    ("create_splits_seq", "split_mode"): {"montecarlo", "kfold", "site", "custom"},
+    ("create_splits_seq", "label_frac_mode"): {"first", "random"},
     ("main", "opt"): {"adam", "sgd"},
     ("main", "bag_loss"): {"svm", "ce"},
     ("main", "inst_loss"): {"svm", "ce"},

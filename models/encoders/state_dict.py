@@ -10,6 +10,7 @@ from torch import nn
 
 from utils.errors import UsageError, one_line
 from utils.torch_file import DamagedFileError, read_torch_file
+from utils.wording import few
 
 State = dict[str, torch.Tensor]
 Renaming = Callable[[State, nn.Module], State]
@@ -176,9 +177,3 @@ def require_fit(
     text = "; ".join(f"{what} {few(names)}" for what, names in problems.items() if names)
     if text:
         raise UsageError(f"weights {path} do not fit the encoder: they {text}")
-
-
-def few(names: list[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

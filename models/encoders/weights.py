@@ -9,9 +9,10 @@ from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_download, hf
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
 from models.encoders.spec import HUB, EncoderSpec
-from models.encoders.state_dict import SHARD_INDEX, few, shard_names, shards
+from models.encoders.state_dict import SHARD_INDEX, shard_names, shards
 from utils.errors import UsageError
 from utils.fingerprint import file_sha256
+from utils.wording import few
 
 logger = logging.getLogger(__name__)
 

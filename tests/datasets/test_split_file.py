@@ -46,3 +46,16 @@ def test_a_missing_side_is_named(tmp_path):
 @pytest.mark.parametrize(("label_frac", "percent"), [(0.1, 10), (0.25, 25), (0.29, 29), (0.57, 57), (1.0, 100)])
 def test_the_folder_bears_the_percentage(label_frac, percent):
     assert split_folder_name("task", label_frac) == f"task_{percent}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "part", "label_frac", "name"),
+    [
+        ("kfold", "first", 1.0, "task_kfold_100"),
+        ("montecarlo", "random", 0.5, "task_random_50"),
+        ("site", "random", 0.5, "task_site_random_50"),
+        ("montecarlo", "random", 1.0, "task_100"),
+    ],
+)
+def test_other_ways_to_draw_have_folders_of_their_own(mode, part, label_frac, name):
+    assert split_folder_name("task", label_frac, mode, part) == name
