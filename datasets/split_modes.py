@@ -175,8 +175,8 @@ def _deal(groups: np.ndarray, labels: np.ndarray, n_parts: int, rng: np.random.R
 
     The largest group goes first, each to the part that has least of what the group brings: the sum of squared shares
     then grows least. An empty part has nothing, so that none stays empty. (scikit-learn's StratifiedGroupKFold goes by
-    the groups' spread over the classes, mostly leaves parts less even, see docs/splits.md, and refuses more parts than the largest class has
-    members.)
+    the groups' spread over the classes, mostly leaves parts less even, see docs/splits.md, and refuses more parts than
+    the largest class has members.)
 
     Args:
         groups: (U,) group of every unit.
