@@ -26,7 +26,9 @@ def feature_hashes(folders: Mapping[str, Path]) -> dict[str, str]:
     """
     hashes: dict[str, str] = {}
     unread = []
-    for slide_id, folder in tqdm(folders.items(), desc="hashing features", unit="slide", delay=BAR_AFTER_S, dynamic_ncols=True):
+    for slide_id, folder in tqdm(
+        folders.items(), desc="hashing features", unit="slide", delay=BAR_AFTER_S, dynamic_ncols=True
+    ):
         try:
             features = read_bag(folder, slide_id).numpy()  # (N, D)
         except ItemError:

@@ -73,21 +73,21 @@ def create_splits(config: SplittingConfig) -> int:
         UsageError: task, CSV, test ids or a number is wrong; nothing has been written then.
     """
     task = config.task.resolve()
-    config = replace(config, site_col=config.site_col or task.site_col or DEFAULT_SITE_COL)
     _check(config)
+    site_col = config.site_col or task.site_col or DEFAULT_SITE_COL
     require_writable(SPLITS_FOLDER, flag="results")
     table = task.read_table()
     patients = patients_of(table.slides, table.n_classes, task.patient_voting)
     _report_cohort(table, patients, task.patient_voting)
     folders = _feature_folders(task, table, config)
-    whole = _draw(table, patients, config)
+    whole = _draw(table, patients, config, site_col)
     log_classes(whole)
     hashes = None if folders is None else _hashes(folders)
     parts = [replace(config, label_frac=label_frac) for label_frac in config.label_fracs]  # the largest last
     drawn = [_with_part_of_training(whole, part) for part in parts]
-    leaks = [leaks_of(one, hashes, config.site_col) for one in drawn]
+    leaks = [leaks_of(one, hashes, site_col) for one in drawn]
     for part, splits, leaking in zip(parts, drawn, leaks, strict=True):
-        _write(splits, leaking, task.name, part)
+        _write(splits, leaking, task.name, replace(part, site_col=site_col))
     log_summary(drawn[-1], leaks[-1])
     return EXIT_DONE
 
@@ -104,14 +104,14 @@ def _check(config: SplittingConfig) -> None:
         raise UsageError("--split_mode custom and --test_ids FILE go together")
 
 
-def _draw(table: SlideTable, patients: Units, config: SplittingConfig) -> DrawnSplits:
+def _draw(table: SlideTable, patients: Units, config: SplittingConfig, site_col: str) -> DrawnSplits:
     mode = SPLIT_MODES[config.split_mode]
     request = SplitRequest(
         n_splits=config.k,
         seed=config.seed,
         val_frac=config.val_frac,
         test_frac=config.test_frac,
-        sites=sites_of(patients, table, config.site_col) if config.split_mode == "site" else None,
+        sites=sites_of(patients, table, site_col) if config.split_mode == "site" else None,
         test_units=None if config.test_ids is None else read_test_units(config.test_ids, table, patients),
     )
     return DrawnSplits(mode.draw(patients, request), patients, table, mode)
@@ -138,7 +138,7 @@ def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config:
     label_of = dict(zip(table.slides["slide_id"], table.slides["label"], strict=True))
     for fold, named in enumerate(drawn.named):
         write_split_files(folder, fold, named, label_of, table.class_names)
-    write_report(folder / REPORT_NAME, drawn, leaks, _settings(config))
+    write_report(folder / REPORT_NAME, drawn, leaks, _settings(task_name, config))
     n_splits, n_all = len(drawn.splits), len(drawn.patients)
     trained_on = len({patient for split in drawn.splits for patient in split.train})
     logger.info("%s: %d splits, %d of %d patients ever trained on", folder, n_splits, trained_on, n_all)
@@ -150,9 +150,10 @@ def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config:
     _warn_of_older_splits(folder, n_splits)
 
 
-def _settings(config: SplittingConfig) -> dict[str, object]:
+def _settings(task_name: str, config: SplittingConfig) -> dict[str, object]:
     """Return what the splits were drawn by: folds do not go by ``test_frac``."""
-    return {**vars(config), "test_frac": config.test_frac if config.split_mode == "montecarlo" else None}
+    test_frac = config.test_frac if config.split_mode == "montecarlo" else None
+    return {**vars(config), "task": task_name, "test_frac": test_frac}
 
 
 def _with_part_of_training(whole: DrawnSplits, config: SplittingConfig) -> DrawnSplits:
