@@ -136,14 +136,15 @@ def _configured(path: Path) -> dict[str, Any]:
     config = read_checkpoint_config(path)
     if config is None:
         return {}
-    return {"embed_dim": config.embed_dim} | (asdict(config.model) if config.model else {})
+    stated = {} if config.embed_dim is None else {"embed_dim": config.embed_dim}
+    return stated | (asdict(config.model) if config.model else {})
 
 
 def _refuse_unlike(path: Path, shown: dict[str, Any], said: dict[str, Any], by: str) -> None:
     """Refuse a setting that the parameters show otherwise; what they do not show is not compared."""
-    for name in shown.keys() & said.keys():
-        if shown[name] != said[name]:
-            raise UsageError(f"checkpoint {path}: {name} is {shown[name]}, {by} {said[name]}")
+    for name, value in shown.items():
+        if said.get(name, value) != value:
+            raise UsageError(f"checkpoint {path}: {name} is {value}, {by} {said[name]}")
 
 
 def _with_parameters(path: Path, settings: ModelSettings, state: State) -> nn.Module:

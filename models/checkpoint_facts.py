@@ -75,7 +75,7 @@ def write_checkpoint_facts(
         embed_dim=embed_dim,
         version=VERSION,
     )
-    write_text(checkpoint_facts_path(checkpoint), config.model_dump_json(indent=2, exclude_none=True) + "\n")
+    write_text(checkpoint_facts_path(checkpoint), config.model_dump_json(indent=2) + "\n")
 
 
 def remove_checkpoint_facts(checkpoint: Path) -> None:

@@ -2,12 +2,15 @@
 
 import pickle
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
 from models.builder import ModelSettings, build_model
 from models.checkpoint import load_model, read_checkpoint, save_checkpoint, settings_of
+from models.checkpoint_facts import write_checkpoint_facts
+from models.losses import SmoothTop1SVM
 from utils.errors import UsageError
 
 ALL = [
@@ -95,6 +98,41 @@ def test_another_model_than_expected_is_named(tmp_path, expected, message):
     save_checkpoint(tmp_path / "c.pt", build_model(ALL[0]))
     with pytest.raises(UsageError, match=f"c.pt.*{message}"):
         load_model(tmp_path / "c.pt", **expected)
+
+
+CLUSTERING = ModelSettings("clam_sb", 6, 2, drop_out=0, subtyping=True, k_sample=3, inst_loss="svm", gate=False)
+
+
+def test_what_parameters_do_not_show_is_taken_from_the_configuration(tmp_path):
+    """Without drop-out, attention without a gate has its last layer in another place."""
+    save_checkpoint(tmp_path / "c.pt", build_model(CLUSTERING))
+    write_checkpoint_facts(tmp_path / "c.pt", {}, 6, model=CLUSTERING)
+    model = load_model(tmp_path / "c.pt")
+    assert (model.k_sample, model.subtyping) == (3, True)
+    assert isinstance(model.instance_loss_fn, SmoothTop1SVM)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"n_classes": 3}, "n_classes is 2, c.json says 3"),
+        ({"model_type": "clam_mb"}, "model_type is clam_sb, c.json says clam_mb"),
+        ({"model_size": "big"}, "model_size is small, c.json says big"),
+        ({"gate": False}, "gate is True, c.json says False"),
+    ],
+)
+def test_a_configuration_of_another_model_is_refused(tmp_path, said, message):
+    save_checkpoint(tmp_path / "c.pt", build_model(ALL[0]))
+    write_checkpoint_facts(tmp_path / "c.pt", {}, 6, model=replace(ALL[0], **said))
+    with pytest.raises(UsageError, match=f"c.pt: {message}"):
+        load_model(tmp_path / "c.pt")
+
+
+def test_features_of_another_length_in_an_older_configuration_are_refused(tmp_path):
+    save_checkpoint(tmp_path / "c.pt", build_model(ALL[0]))
+    write_checkpoint_facts(tmp_path / "c.pt", {}, 8)
+    with pytest.raises(UsageError, match=r"c\.pt: embed_dim is 6, c\.json says 8"):
+        load_model(tmp_path / "c.pt")
 
 
 def broken(change):

@@ -49,7 +49,7 @@ def evaluate(*flags: str, task: str = TASK.name) -> int:
     return eval_program.main([*common, "--fold", "0", *flags])
 
 
-@pytest.mark.parametrize("model_type", ["clam_sb", "clam_mb", "mil"])
+@pytest.mark.parametrize("model_type", ["clam_sb", "clam_mb", "mil", "dsmil", "transmil"])
 @pytest.mark.parametrize("loss", ["ce", "svm"])
 def test_every_model_is_trained_and_evaluated_on_three_classes(model_type, loss):
     assert train("--model_type", model_type, "--bag_loss", loss, "--inst_loss", loss) == 0
