@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from metrics.classification import auc, class_counts, error_rate
 from models.bag_output import BagOutput
 from models.losses import build_loss
 from models.model_clam import CLAM_MB, CLAM_SB
-from utils.metrics import auc, class_counts, error_rate
 
 NAN = float("nan")
 
