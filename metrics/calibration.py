@@ -52,17 +52,17 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, *,
 def reliability_curve(
     positive: np.ndarray, probabilities: np.ndarray, *, n_bins: int = N_BINS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean probability and part of positives of each bin that is not empty, (B,) and (B,).
+    """Return mean probability and part of positives of each bin, (B,) and (B,); empty where undefined.
 
     Args:
         positive: (N,) whether a slide is of the class.
         probabilities: (N,) of the class.
-        n_bins: of equal width from 0 to 1.
+        n_bins: of about equally many slides, so that no point rests on one or two.
     """
-    defined = not np.isnan(probabilities).any()
-    if not len(positive) or not defined:
+    if not len(positive) or np.isnan(probabilities).any():
         return np.empty(0), np.empty(0)
-    observed, said = calibration_curve(np.asarray(positive, int), np.clip(probabilities, 0, 1), n_bins=n_bins)
+    inside = np.clip(probabilities, 0, 1)  # rounding leaves some a hair above 1
+    observed, said = calibration_curve(np.asarray(positive, int), inside, n_bins=n_bins, strategy="quantile")
     return said, observed
 
 
@@ -96,7 +96,9 @@ def fit_temperature(validation: Predictions) -> Temperature:
     )
     temperature = float(np.exp(found.x))
     if abs(found.x) > 0.99 * bound:
-        return Temperature(temperature, f"at the limit of {MAX_TEMPERATURE:g}: too few or too easy validation slides")
+        return Temperature(
+            temperature, f"{temperature:.3g} is the limit: the validation slides are too few or too easy"
+        )
     return Temperature(temperature)
 
 

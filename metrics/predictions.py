@@ -90,7 +90,7 @@ class Predictions:
         slides; where they differ, by ``voting``.
 
         Args:
-            voting: ``max``, the highest class; ``maj``, the most frequent one, the higher of equals.
+            voting: ``max``, the highest class; ``maj``, the most frequent one, the lowest of equals.
         """
         if voting not in VOTINGS:
             raise ValueError(f"voting is {' or '.join(VOTINGS)}, not {voting!r}")
@@ -178,5 +178,4 @@ def _voted(labels: np.ndarray, groups: list[np.ndarray], voting: str) -> np.ndar
     """Return the label of each group."""
     if voting == "max":
         return np.array([labels[rows].max() for rows in groups], int)
-    counts = [np.bincount(labels[rows]) for rows in groups]
-    return np.array([np.flatnonzero(count == count.max())[-1] for count in counts], int)
+    return np.array([np.bincount(labels[rows]).argmax() for rows in groups], int)
