@@ -5,7 +5,7 @@ for k = 1.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -57,15 +57,16 @@ def build_loss(name: str, n_classes: int) -> nn.Module:
     return SmoothTop1SVM(n_classes) if name == "svm" else nn.CrossEntropyLoss()
 
 
-def loss_of_bag(
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], output: BagOutput, target: torch.Tensor
+def loss_of_bags(
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], outputs: Sequence[BagOutput], targets: torch.Tensor
 ) -> torch.Tensor:
-    """Return the loss of a model's answer: of its logits, or the mean of its streams' losses where it has several.
+    """Return the loss of a model's answers: of their logits, or the mean of its streams' losses where it has several.
 
     Args:
-        loss: of (1, C) logits against a target.
-        output: the answer.
-        target: what the loss takes.
+        loss: of (W, C) logits against W targets.
+        outputs: the answers for W bags.
+        targets: what the loss takes.
     """
-    streams = output.extras.get(STREAMS, [output.logits])
-    return torch.stack([loss(logits, target) for logits in streams]).mean()
+    streams = zip(*(output.extras.get(STREAMS, [output.logits]) for output in outputs), strict=True)
+    losses = [loss(torch.cat(logits).float(), targets) for logits in streams]
+    return losses[0] if len(losses) == 1 else torch.stack(losses).mean()

@@ -18,14 +18,15 @@ SCRIPTS = (
     "create_heatmaps",
     "build_preset",
 )
-PACKAGES = ("utils", "wsi_core", "models", "datasets", "stages")
+PACKAGES = ("utils", "wsi_core", "models", "datasets", "metrics", "stages")
 # package or script -> what of ours it may import, besides itself
 MAY_IMPORT: dict[str, set[str]] = {
     "utils": set(),
     "wsi_core": {"utils"},
     "models": {"utils"},
     "datasets": {"utils", "wsi_core"},
-    "stages": {"utils", "wsi_core", "models", "datasets"},
+    "metrics": {"utils"},
+    "stages": {"utils", "wsi_core", "models", "datasets", "metrics"},
     **{script: set(PACKAGES) for script in SCRIPTS},
 }
 OURS = {*MAY_IMPORT, "demo", "tests", "benchmarks"}

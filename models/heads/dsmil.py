@@ -4,7 +4,7 @@ Li, Li, Eliceiri 2021, "Dual-stream multiple instance learning network for whole
 self-supervised contrastive learning", CVPR. The first stream scores each instance; the instance of the largest score
 of a class is its critical one. The second stream weights the instances by the likeness of their query to the critical
 instance's. The prediction is the mean of the two streams' logits. The paper minimises the mean of the two streams'
-losses, which is not the loss of that mean: ``extras`` has the logits of both, and ``models.losses.loss_of_bag`` takes
+losses, which is not the loss of that mean: ``extras`` has the logits of both, and ``models.losses.loss_of_bags`` takes
 them.
 
 Here an embedding comes first, as in the other heads.

@@ -1,6 +1,6 @@
 """What a task predicts, as training and evaluation see it: targets, losses, figures. One module a kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -49,7 +49,3 @@ class Outcome(Protocol):
     def describe(self) -> dict[str, Any]:
         """Return what a checkpoint has to say of it, in values that JSON has."""
 
-
-def names(labels: Sequence[str]) -> str:
-    """Return class names for a message."""
-    return ", ".join(labels)

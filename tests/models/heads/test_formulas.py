@@ -8,7 +8,7 @@ from models.builder import build_model
 from models.heads import nystrom
 from models.heads.nystrom import NystromAttention, pseudo_inverse
 from models.heads.transmil import PPEG, TransMIL
-from models.losses import loss_of_bag
+from models.losses import loss_of_bags
 from models.settings import ModelSettings
 
 
@@ -49,12 +49,12 @@ def test_dsmil_learns_from_the_mean_of_its_streams_losses(bag):
     of_instance, of_bag = output.extras["stream_logits"]
     assert torch.allclose((of_instance + of_bag) / 2, output.logits)
     expected = (cross_entropy(of_instance, target) + cross_entropy(of_bag, target)) / 2
-    assert loss_of_bag(cross_entropy, output, target).item() == pytest.approx(expected.item())
+    assert loss_of_bags(cross_entropy, [output], target).item() == pytest.approx(expected.item())
 
 
 def test_one_stream_has_the_loss_of_its_logits(bag):
     output, target = new_model("abmil")(bag), torch.tensor([1])
-    assert loss_of_bag(cross_entropy, output, target) == cross_entropy(output.logits, target)
+    assert loss_of_bags(cross_entropy, [output], target) == cross_entropy(output.logits, target)
 
 
 def test_mean_and_max_pool_what_they_say(bag):

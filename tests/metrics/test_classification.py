@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from utils.metrics import auc, class_counts, error_rate
+from metrics.classification import auc, class_counts, error_rate
 
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 PROBABILITIES = np.random.RandomState(0).dirichlet(np.ones(3), 6)

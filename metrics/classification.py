@@ -1,4 +1,4 @@
-"""How good predictions are. What is undefined is NaN, with a warning, and never a crash."""
+"""Figures of a pass over bags: AUC, error, counts. What is undefined is NaN, with a warning, and never a crash."""
 
 import logging
 

@@ -1,0 +1,77 @@
+"""One HTML file that shows a run: everything is inside, so it opens without a network and can be sent by mail."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+
+from metrics.pictures import png
+from utils.atomic import write_text
+
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with the text above and below it; its cells are shown as they are, numbers with three decimals."""
+
+    title: str
+    rows: pd.DataFrame
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its caption, which is also read to those who cannot see it."""
+
+    title: str
+    figure: Figure
+    caption: str = ""
+
+    @property
+    def address(self) -> str:
+        """The picture itself, as a data URI."""
+        return f"data:image/png;base64,{base64.b64encode(png(self.figure)).decode('ascii')}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report shows, in this order.
+
+    Attributes:
+        title: heading and title of the window.
+        summary: the first thing to read, one paragraph a line.
+        warnings: what makes figures undefined or doubtful.
+        tables, pictures: the results.
+        settings: what the run was made with.
+    """
+
+    title: str
+    summary: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_report(path: Path, report: Report) -> Path:
+    """Write a report, whole or not at all, and return the file."""
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters["cell"] = _cell
+    write_text(path, environment.get_template(TEMPLATE).render(report=report))
+    return path
+
+
+def _cell(value: Any) -> str:
+    """Return a cell of a table as text."""
+    if isinstance(value, float):
+        return "undefined" if pd.isna(value) else f"{value:.3f}"
+    return str(value)
