@@ -150,8 +150,8 @@ def _refuse_unlike(path: Path, shown: dict[str, Any], said: dict[str, Any], by: 
 def _with_parameters(path: Path, settings: ModelSettings, state: State) -> nn.Module:
     try:
         model = build_model(settings)
-    except UsageError as error:
-        raise UsageError(f"checkpoint {path}: {error}") from error
+    except (UsageError, ValueError) as error:  # torch's, of a rate that is none
+        raise UsageError(f"checkpoint {path}: {one_line(error)}") from error
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

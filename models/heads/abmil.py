@@ -10,7 +10,7 @@ from torch import nn
 
 from models.attention import Attn_Net_Gated
 from models.bag_output import BagOutput
-from models.heads.base import EmbeddingHead, State, shown_by, size_name
+from models.heads.base import EmbeddingHead, State, shown_by, size_name, width_of
 from models.settings import ModelSettings
 
 # size -> (embedding of an instance, hidden layer of the attention), as CLAM's
@@ -49,6 +49,5 @@ def recognise(state: State) -> dict[str, Any] | None:
     """Return what the parameters show of the settings; None where they are another head's."""
     if "attention.attention_c.weight" not in state:
         return None
-    widths = state["attention.attention_c.weight"].shape[1], state["attention.attention_a.0.weight"].shape[0]
-    size = size_name(SIZES, (state["embedding.0.weight"].shape[0], widths[1]))
+    size = size_name(SIZES, (width_of(state), state["attention.attention_c.weight"].shape[1]))
     return {"model_type": "abmil", "model_size": size, **shown_by(state)}

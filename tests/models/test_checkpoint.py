@@ -128,6 +128,14 @@ def test_a_configuration_of_another_model_is_refused(tmp_path, said, message):
         load_model(tmp_path / "c.pt")
 
 
+@pytest.mark.parametrize("said", [{"drop_out": 5.0}, {"inst_loss": "mse"}])
+def test_a_configuration_that_nothing_can_be_built_from_is_refused(tmp_path, said):
+    save_checkpoint(tmp_path / "c.pt", build_model(ALL[0]))
+    write_checkpoint_facts(tmp_path / "c.pt", {}, 6, model=replace(ALL[0], **said))
+    with pytest.raises(UsageError, match=r"checkpoint .*c\.pt: .*(5\.0|mse)"):
+        load_model(tmp_path / "c.pt")
+
+
 def test_features_of_another_length_in_an_older_configuration_are_refused(tmp_path):
     save_checkpoint(tmp_path / "c.pt", build_model(ALL[0]))
     write_checkpoint_facts(tmp_path / "c.pt", {}, 8)

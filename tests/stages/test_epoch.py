@@ -51,6 +51,13 @@ def test_a_pass_without_an_optimiser_changes_nothing():
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
 
 
+def test_the_loss_of_a_model_with_two_streams_is_the_mean_of_theirs():
+    model, (bag, label) = build_model(ModelSettings("dsmil", 6, 2)).eval(), bags(2)[-1]
+    streams = model(bag).extras["stream_logits"]
+    expected = sum(torch.nn.functional.cross_entropy(logits, label).item() for logits in streams) / 2
+    assert run_pass(model, [(bag, label)], 2, CPU, objective_of(model, 2)).loss == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("bag_weight", "learns"), [(1.0, False), (0.5, True)])
 def test_the_bag_weight_shares_learning_with_instance_clustering(bag_weight, learns):
     model = build_model(ModelSettings("clam_sb", 6, 2, drop_out=0))

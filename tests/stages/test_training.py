@@ -243,6 +243,7 @@ def test_what_the_features_were_made_from_is_kept_beside_each_checkpoint_and_in_
     for fold in range(3):
         facts = json.loads((RUN / f"s_{fold}_checkpoint.json").read_text())
         assert facts["features"] == made_from and facts["embed_dim"] == EMBED_DIM
+        assert facts["model"]["model_type"] == "clam_sb" and facts["model"]["embed_dim"] == EMBED_DIM
     assert json.loads((RUN / "experiment_toy.txt").read_text())["features"] == made_from
 
 
