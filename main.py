@@ -5,7 +5,17 @@ import sys
 from collections.abc import Sequence
 
 from models.heads.registry import HEADS, SIZES
-from utils.cli import add_task_flags, new_parser, path, positive_int, program, task_flags
+from utils.cli import (
+    add_config_flag,
+    add_task_flags,
+    new_parser,
+    non_negative_float,
+    parse_with_config,
+    path,
+    positive_int,
+    program,
+    task_flags,
+)
 
 DESCRIPTION = """\
 Train a model on each split of a task.
@@ -18,8 +28,28 @@ checkpoint, test predictions and the split for each fold, and summary.csv. See t
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this program's command line."""
     parser = new_parser(DESCRIPTION)
+    add_config_flag(parser)
     add_task_flags(parser)
     data = parser.add_argument_group("data").add_argument
+    data(
+        "--missing",
+        choices=("error", "drop"),
+        default="error",
+        help="slides whose features are missing, empty, NaN or of another width: refuse, or go on without",
+    )
+    data(
+        "--cache_gb",
+        type=non_negative_float,
+        default=8.0,
+        metavar="GIB",
+        help="memory for features; the rest stays on disk",
+    )
+    data(
+        "--cache_dtype",
+        choices=("fp32", "fp16"),
+        default="fp32",
+        help="numbers in that memory; fp16 holds twice as many",
+    )
     data("--embed_dim", type=positive_int, help="numbers in a feature (default: as the features are)")
     data("--split_dir", type=path, metavar="NAME|DIR", help="splits, in splits/ (default: <TASK>_<100 x LABEL_FRAC>)")
     data("--label_frac", type=float, default=1.0, help="part of the training patients that the splits kept, 0-1")
@@ -47,7 +77,11 @@ def build_parser() -> argparse.ArgumentParser:
     training("--lr", type=float, default=1e-4, help="learning rate")
     training("--reg", type=float, default=1e-5, help="weight decay")
     training("--opt", choices=("adam", "sgd"), default="adam", help="optimiser")
-    training("--bag_loss", choices=("svm", "ce"), default="ce", help="loss of bags")
+    training(
+        "--bag_loss",
+        choices=("svm", "ce", "mse", "l1", "hazard", "cox"),
+        help="loss of bags (default: ce; of numbers mse, else l1; of survival hazard, else cox)",
+    )
     training("--weighted_sample", action="store_true", help="draw slides so that all classes come equally often")
     training(
         "--early_stopping",
@@ -55,6 +89,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="stop when the validation loss has not improved for 20 epochs, after epoch 50",
     )
     training("--seed", type=int, default=1, help="of everything random; the same seed gives the same curve")
+    training(
+        "--amp", action="store_true", help="compute in bfloat16 where that is safe; faster, with other last digits"
+    )
+    training(
+        "--deterministic", action="store_true", help="only operations that give the same on a GPU each time; slower"
+    )
+    training("--fold_workers", type=positive_int, default=1, help="folds trained at the same time")
+    training(
+        "--resume", action="store_true", help="keep the folds that are done and go on with one that was interrupted"
+    )
     training("--testing", action="store_true", help="try the run out on a tenth of the slides")
 
     out = parser.add_argument_group("output").add_argument
@@ -67,7 +111,8 @@ def build_parser() -> argparse.ArgumentParser:
 @program
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    args = build_parser().parse_args(argv)
+    args = parse_with_config(build_parser(), argv)
+    flags = {name: value for name, value in vars(args).items() if name != "config" and value is not None}
     from datasets.tasks import TaskFlags
     from models.builder import ModelSettings
     from stages.fold import TrainingSettings
@@ -86,13 +131,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         lr=args.lr,
         reg=args.reg,
         opt=args.opt,
-        bag_loss=args.bag_loss,
         bag_weight=args.bag_weight,
         clustering=not args.no_inst_cluster,
         weighted_sample=args.weighted_sample,
         early_stopping=args.early_stopping,
         testing=args.testing,
         seed=args.seed,
+        amp=args.amp,
+        deterministic=args.deterministic,
     )
     return train(
         TrainingConfig(
@@ -109,6 +155,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             embed_dim=args.embed_dim,
             subtyping=args.subtyping,
             log_data=args.log_data,
+            bag_loss=args.bag_loss,
+            missing=args.missing,
+            cache_gb=args.cache_gb,
+            cache_dtype=args.cache_dtype,
+            fold_workers=args.fold_workers,
+            resume=args.resume,
+            flags=flags,
         )
     )
 

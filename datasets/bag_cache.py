@@ -5,7 +5,7 @@ Every number is looked at while reading, so that NaN among the features is known
 
 import logging
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from datasets.bags import BagSurvey
 from datasets.features_file import map_features
-from utils.errors import ItemError
+from utils.errors import ItemError, PipelineError
+from utils.fingerprint import array_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +36,14 @@ class BagCache:
         kept: features (all patches of all bags in memory, D), one bag after the other.
         rows: first row in ``kept`` and number of patches of each bag in memory.
         paths: files of the bags that are not in memory.
+        hashes: SHA-256 of the features of every bag, as they are in the files.
     """
 
     width: int
     kept: torch.Tensor
     rows: dict[str, tuple[int, int]] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, slide_id: str) -> torch.Tensor:
         """Return the features (N, D) of a slide, a view where they are in memory.
@@ -57,7 +60,7 @@ class BagCache:
         """Return the same bags with those in memory on a device, if they fit into half of what is free there."""
         if device.type != "cuda" or self.kept.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
             return self
-        return BagCache(self.width, self.kept.to(device), self.rows, self.paths)
+        return replace(self, kept=self.kept.to(device))
 
     def share(self) -> "BagCache":
         """Return the same bags for other processes to use without a copy of their own."""
@@ -83,10 +86,12 @@ def read_bags(survey: BagSurvey, cache_gb: float = DEFAULT_CACHE_GB, dtype: str 
     first = 0
     for slide_id, path in _with_bar(survey.paths):
         rows = kept[first : first + survey.n_patches[slide_id]] if slide_id in in_memory else None
-        problem = _read_one(path, rows)
-        if problem:
-            survey.reject(slide_id, *problem)
-        elif rows is None:
+        try:
+            cache.hashes[slide_id] = _read_one(path, rows)
+        except _UnusableError as error:
+            survey.reject(slide_id, *error.args)
+            continue
+        if rows is None:
             cache.paths[slide_id] = path
         else:
             cache.rows[slide_id] = first, len(rows)
@@ -108,20 +113,28 @@ def _with_bar(paths: dict[str, Path]) -> tqdm:
     return tqdm(list(paths.items()), desc="features", unit="slide", delay=BAR_AFTER_S, dynamic_ncols=True)
 
 
-def _read_one(path: Path, rows: torch.Tensor | None) -> tuple[str, str] | None:
-    """Read a bag, into ``rows`` where it is to be kept, and return what is wrong with it."""
+class _UnusableError(PipelineError):
+    """A bag cannot be used; says what is wrong, and details."""
+
+
+def _read_one(path: Path, rows: torch.Tensor | None) -> str:
+    """Read a bag, into ``rows`` where it is to be kept, and return its hash."""
     try:
         features = map_features(path)
     except ItemError as error:
-        return "not readable", str(error)
-    if not features.sum(dtype=torch.float32).isfinite():
-        return NOT_FINITE, ""
-    if rows is None:
-        return None
-    rows.copy_(features)
-    if rows.dtype != torch.float32 and not rows.sum(dtype=torch.float32).isfinite():
-        return "too large for fp16", ""
-    return None
+        raise _UnusableError("not readable", str(error)) from error
+    if not _is_finite(features):
+        raise _UnusableError(NOT_FINITE)
+    if rows is not None:
+        rows.copy_(features)
+        if not _is_finite(rows):
+            raise _UnusableError("too large for fp16")
+    return array_sha256(features.numpy())
+
+
+def _is_finite(features: torch.Tensor) -> bool:
+    """Tell by the sum, the cheapest look at all numbers."""
+    return bool(features.sum(dtype=torch.float32).isfinite())
 
 
 def _log(cache: BagCache) -> None:

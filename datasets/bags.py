@@ -94,10 +94,10 @@ class BagSurvey:
         """Return every problem with the slides that have it."""
         return "; ".join(f"{problem}, {len(slides)}: {_listed(slides)}" for problem, slides in self.problems.items())
 
-    def require_sound(self, where: str | Path) -> None:
+    def require_sound(self, where: str | Path, advice: str = "") -> None:
         """Raise a UsageError that names every slide with a problem."""
         if self.problems:
-            raise UsageError(f"features in {where} ({LAYOUTS}): {self.describe()}")
+            raise UsageError(f"features in {where} ({LAYOUTS}): {self.describe()}{'; ' * bool(advice)}{advice}")
 
 
 def _listed(slides: Mapping[str, str]) -> str:

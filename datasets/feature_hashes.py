@@ -1,6 +1,5 @@
 """Fingerprints of bags: slides that have the same features under different names are the same slide."""
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from tqdm import tqdm
 
 from datasets.bags import read_bag
 from utils.errors import ItemError
+from utils.fingerprint import array_sha256
 from utils.wording import few
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ BAR_AFTER_S = 2
 
 
 def feature_hashes(folders: Mapping[str, Path]) -> dict[str, str]:
-    """Return the SHA-256 of the float32 bytes of every slide's features.
+    """Return the SHA-256 of every slide's features.
 
     Args:
         folders: the feature folder of every slide.
@@ -35,7 +35,7 @@ def feature_hashes(folders: Mapping[str, Path]) -> dict[str, str]:
             unread.append(slide_id)
             continue
         if len(features):
-            hashes[slide_id] = hashlib.sha256(features.tobytes()).hexdigest()
+            hashes[slide_id] = array_sha256(features)
     if unread:
         logger.warning(
             "features of %d slides are missing or not readable, and not compared: %s", len(unread), few(unread)

@@ -223,6 +223,15 @@ class TaskFlags:
         check_id(values["name"], where="name of the task")
         return _validated(values, task.folder if task is not None else None, where="command line")
 
+    def over(self, earlier: Mapping[str, Any]) -> "TaskFlags":
+        """Return these flags, with those of an earlier command line where they say nothing."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        names_another = self.task is not None or (self.csv_path is not None and earlier.get("task") is None)
+        stored = {} if names_another else {name: earlier[name] for name in vars(self) if earlier.get(name) is not None}
+        if "ignore" in stored:
+            stored["ignore"] = tuple(stored["ignore"])
+        return TaskFlags(**{**stored, **given})
+
     def _given(self) -> dict[str, Any]:
         given: dict[str, Any] = {
             "csv": None if self.csv_path is None else str(Path(self.csv_path).absolute()),

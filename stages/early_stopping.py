@@ -13,17 +13,22 @@ class EarlyStopping:
         self.best_loss = math.inf
         self._patience = patience
         self._stop_epoch = stop_epoch
-        self._epochs_without = 0
+        self.epochs_without = 0
+
+    def resume(self, best_loss: float, epochs_without: int) -> None:
+        """Go on from where an interrupted training was."""
+        self.best_loss = best_loss
+        self.epochs_without = epochs_without
 
     def is_best(self, loss: float) -> bool:
         """Take the loss of an epoch; tell whether its parameters are the ones to keep."""
         if loss <= self.best_loss:
             self.best_loss = loss
-            self._epochs_without = 0
+            self.epochs_without = 0
             return True
-        self._epochs_without += 1
+        self.epochs_without += 1
         return False
 
     def should_stop(self, epoch: int) -> bool:
         """Tell whether training ends after epoch ``epoch``, counted from 0."""
-        return self._epochs_without >= self._patience and epoch > self._stop_epoch
+        return self.epochs_without >= self._patience and epoch > self._stop_epoch

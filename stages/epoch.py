@@ -32,7 +32,9 @@ class Objective:
     bags_a_step: int = 1
 
     @classmethod
-    def of(cls, model_type: str, bag_loss: Loss, bag_weight: float, clustering: bool, bags_a_step: int = 1) -> "Objective":
+    def of(
+        cls, model_type: str, bag_loss: Loss, bag_weight: float, clustering: bool, bags_a_step: int = 1
+    ) -> "Objective":
         """Return the objective for a model; not every one has instances to cluster."""
         return cls(bag_loss, bag_weight, clustering and HEADS[model_type].clusters, bags_a_step)
 

@@ -1,41 +1,35 @@
 """A trained run and labelled slides in, predictions and figures out: what ``eval.py`` does."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from datasets.bags import bag_h5_path, survey_bags
-from datasets.cohort_provenance import cohort_provenance
+from datasets.bag_cache import BagCache
 from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_task
-from datasets.encoder_facts import encoder_difference
-from datasets.split_file import find_split_folder
+from datasets.split_file import SIDES, SplitIds, find_split_folder, read_split, split_path
 from datasets.tasks import TaskFlags
-from models.checkpoint import load_model
-from models.checkpoint_facts import features_trained_on
-from stages.epoch import Objective, PassFigures, run_pass
-from stages.loaders import ordered_loader
-from stages.run_files import (
-    checkpoint_path,
-    fold_range,
-    table_text,
-    write_predictions,
-    write_settings,
-    write_summary,
-)
+from stages.epoch import Objective, run_pass
+from stages.loaders import ordered_bags
+from stages.outcomes.classification import Classification
+from stages.outcomes.outcome import Outcome
+from stages.pass_figures import PassFigures
+from stages.run_files import fold_range, read_flags, table_text, write_predictions, write_settings, write_summary
+from stages.trained_run import Expected, TrainedRun, open_run, run_folder_of
 from stages.training import open_splits
 from utils.device import pick_device
 from utils.errors import EXIT_DONE, UsageError
-from utils.lookup import require_folder, require_writable
+from utils.lookup import require_writable
 from utils.names import check_id
 
 logger = logging.getLogger(__name__)
 
 EVAL_RESULTS = Path("eval_results")
-SPLIT_CHOICES = ("train", "val", "test", "all")
+SPLIT_CHOICES = (*SIDES, "all")
 
 
 @dataclass(frozen=True)
@@ -43,9 +37,9 @@ class EvaluationConfig:
     """One run of the stage.
 
     Attributes:
-        task: which cohort, and what is predicted.
-        data_root_dir: folder that holds the task's feature folder.
         models_exp_code: folder of the trained run, below ``results_dir``.
+        task: which cohort, and what is predicted; where it says nothing, as the run was trained.
+        data_root_dir: folder that holds the task's feature folder.
         save_exp_code: name of the results; None: ``models_exp_code``.
         results_dir: where runs are.
         splits_dir: name or path of a folder of splits; None: the run's own.
@@ -56,9 +50,9 @@ class EvaluationConfig:
         micro_average: AUC over (slide, class) pairs instead of the mean over classes (more than two classes).
     """
 
-    task: TaskFlags
-    data_root_dir: str | None
     models_exp_code: str
+    task: TaskFlags = field(default_factory=TaskFlags)
+    data_root_dir: str | None = None
     save_exp_code: str | None = None
     results_dir: str = "./results"
     splits_dir: str | None = None
@@ -80,6 +74,24 @@ class EvaluationConfig:
             return range(self.fold, self.fold + 1)
         return fold_range(self.k, self.k_start, self.k_end)
 
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the trained run."""
+        return run_folder_of(self.results_dir, self.models_exp_code)
+
+    @property
+    def code(self) -> str:
+        """The name of the results."""
+        return check_id(
+            self.save_exp_code or self.models_exp_code,
+            where="--save_exp_code" if self.save_exp_code else "without --save_exp_code, --models_exp_code",
+        )
+
+    @property
+    def expected(self) -> Expected:
+        """What the checkpoints should be."""
+        return Expected(self.model_type, self.model_size, None, self.embed_dim, self.drop_out)
+
 
 def evaluate(config: EvaluationConfig) -> int:
     """Run the stage and return the exit code.
@@ -87,35 +99,76 @@ def evaluate(config: EvaluationConfig) -> int:
     Raises:
         UsageError: the run, the task, its features or its splits are wrong; nothing has been written then.
     """
-    code = check_id(
-        config.save_exp_code or config.models_exp_code,
-        where="--save_exp_code" if config.save_exp_code else "without --save_exp_code, --models_exp_code",
-    )
-    run = require_folder(Path(config.results_dir) / config.models_exp_code, flag="--models_exp_code")
-    task = config.task.resolve()
-    dataset = open_task(task, config.data_root_dir)
-    sets = _slides_to_evaluate(dataset, config, run)
+    code, folder = config.code, config.run_folder
+    dataset, config = _open_cohort(config, folder)
+    sets = _slides_to_evaluate(dataset, config, folder)
     device = pick_device()
-    models = {fold: _load(checkpoint_path(run, fold), dataset.num_classes, config, device) for fold in config.folds}
-    _check_features(sets, models, run)
-    folder = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
-    write_settings(folder / f"eval_experiment_{code}.txt", vars(config))
+    run = open_run(folder, config.folds, config.expected, device)
+    outcome = _outcome_for(run, dataset)
+    folders = {slide_id: place for slides in sets.values() for slide_id, place in slides.feature_folders.items()}
+    survey, bags = run.read_features(folders)
+    survey.require_sound(", ".join(sorted({str(place) for place in folders.values()})))
+    out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
+    write_settings(out / f"eval_experiment_{code}.txt", vars(config))
     rows = []
     for fold, slides in sets.items():
-        figures = _figures(models[fold], slides, dataset.num_classes, device)
-        write_predictions(folder / f"fold_{fold}.csv", slides.slide_ids, figures)
-        area = figures.auc(f"fold {fold}, {config.split}", micro=config.micro_average)
-        rows.append({"folds": fold, "test_auc": area, "test_acc": 1 - figures.error})
-    path, table = write_summary(folder, rows, config.folds, config.k)
+        done = passed(run.models[fold], slides, bags, outcome, device)
+        columns = _side_of(slides, folder, fold) if config.split == "all" else {}
+        write_predictions(out / f"fold_{fold}.csv", slides.slide_ids, {**outcome.columns(done), **columns})
+        figures = outcome.figures(done, f"fold {fold}, {config.split}", micro=config.micro_average)
+        rows.append({"folds": fold, **{f"test_{name}": value for name, value in figures.items()}})
+    path, table = write_summary(out, rows, config.folds, config.k)
     print(table_text(table))
     logger.info("summary: %s", path)
     return EXIT_DONE
 
 
+def passed(
+    model: nn.Module, slides: Generic_Split, bags: BagCache, outcome: Outcome, device: torch.device
+) -> PassFigures:
+    """Return what a model says of labelled slides."""
+    objective = Objective(outcome.loss(outcome.losses[0]))
+    shown = tqdm(ordered_bags(slides, outcome.targets(slides), bags), unit="slide", leave=False)
+    return run_pass(model, shown, outcome.n_outputs, device, objective)
+
+
+def _open_cohort(config: EvaluationConfig, folder: Path) -> tuple[Generic_MIL_Dataset, EvaluationConfig]:
+    """Return the cohort, and the configuration with what the run says where the command line says nothing."""
+    config = with_flags_of_run(config, folder)
+    return open_task(config.task.resolve(), config.data_root_dir), config
+
+
+def with_flags_of_run(config: EvaluationConfig, folder: Path) -> EvaluationConfig:
+    """Return the configuration with the task and the features of training where the command line names none."""
+    stored = read_flags(folder)
+    task = config.task.over(stored)
+    root = config.data_root_dir
+    if root is None and config.task.data_dir is None:
+        root = stored.get("data_root_dir")
+    return replace(config, task=task, data_root_dir=root)
+
+
+def _outcome_for(run: TrainedRun, dataset: Generic_MIL_Dataset) -> Outcome:
+    """Return what the models predict, with the names that the table has for classes.
+
+    Raises:
+        UsageError: the table has other classes, or the same ones in another order.
+    """
+    if not isinstance(run.outcome, Classification):
+        return run.outcome
+    trained, here = run.outcome.class_names, dataset.table.class_names
+    if len(trained) != len(here) or (trained != here and set(trained) == set(here)):
+        raise UsageError(
+            f"{run.folder} predicts {len(trained)} classes ({', '.join(trained)}), "
+            f"{dataset.table.path} has {len(here)} ({', '.join(here)})"
+        )
+    return Classification(here)
+
+
 def _slides_to_evaluate(dataset: Generic_MIL_Dataset, config: EvaluationConfig, run: Path) -> dict[int, Generic_Split]:
     """Return the slides of each fold."""
     if config.split == "all":
-        logger.warning("--split all includes the slides that the models were trained on")
+        logger.warning("--split all includes the slides that the models were trained on; see the column side")
         return dict.fromkeys(config.folds, dataset)
     folder = find_split_folder(config.splits_dir) if config.splits_dir else run
     side = SPLIT_CHOICES.index(config.split)
@@ -126,45 +179,9 @@ def _slides_to_evaluate(dataset: Generic_MIL_Dataset, config: EvaluationConfig, 
     return sets
 
 
-def _load(path: Path, n_classes: int, config: EvaluationConfig, device: torch.device) -> nn.Module:
-    return load_model(
-        path,
-        model_type=config.model_type,
-        model_size=config.model_size,
-        n_classes=n_classes,
-        embed_dim=config.embed_dim,
-        drop_out=config.drop_out,
-        device=device,
-    )
-
-
-def _check_features(sets: dict[int, Generic_Split], models: dict[int, nn.Module], run: Path) -> None:
-    """Refuse slides without features, and features of another encoder or length than the models were trained on."""
-    folders: dict[str, Path] = {}
-    for slides in {id(slides): slides for slides in sets.values()}.values():
-        folders |= slides.feature_folders
-    where = ", ".join(sorted({str(folder) for folder in folders.values()}))
-    made_from = cohort_provenance(bag_h5_path(folder, slide_id) for slide_id, folder in folders.items())
-    for fold in models:
-        _refuse_other_encoder(checkpoint_path(run, fold), where, made_from)
-    survey = survey_bags(folders)
-    survey.require_sound(where)
-    for fold, model in models.items():
-        if model.embed_dim != survey.width:
-            raise UsageError(
-                f"fold {fold} was trained on features of length {model.embed_dim}, {where} has {survey.width}"
-            )
-
-
-def _refuse_other_encoder(checkpoint: Path, where: str, made_from: dict[str, str]) -> None:
-    difference = encoder_difference(features_trained_on(checkpoint), made_from)
-    if difference:
-        raise UsageError(
-            f"{checkpoint} was trained on other features than those in {where}: {difference}; "
-            "point --data_root_dir to features of the first"
-        )
-
-
-def _figures(model: nn.Module, slides: Generic_Split, n_classes: int, device: torch.device) -> PassFigures:
-    objective = Objective.of(model, "ce", n_classes, bag_weight=1.0, clustering=False)
-    return run_pass(model, tqdm(ordered_loader(slides, device), unit="slide"), n_classes, device, objective)
+def _side_of(slides: Generic_Split, folder: Path, fold: int) -> dict[str, Any]:
+    """Return the column ``side``: where each slide was while the fold was trained; empty where that is not known."""
+    path = split_path(folder, fold)
+    split = read_split(path) if path.is_file() else SplitIds([], [], [])
+    side_of = {slide_id: side for side, ids in zip(SIDES, split, strict=True) for slide_id in ids}
+    return {"side": [side_of.get(slide_id, "") for slide_id in slides.slide_ids]}

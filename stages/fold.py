@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,12 +10,16 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from datasets.bag_cache import BagCache
 from datasets.dataset_generic import Generic_Split
 from models.builder import ModelSettings, build_model
 from models.checkpoint import read_checkpoint, save_checkpoint
 from stages.early_stopping import EarlyStopping
-from stages.epoch import Objective, PassFigures, run_pass
-from stages.loaders import ordered_loader, part_for_testing, training_loader
+from stages.epoch import Objective, run_pass
+from stages.fold_state import FoldState, read_fold_state, rng_states, set_rng_states, write_fold_state
+from stages.loaders import Bags, ordered_bags, part_for_testing, training_bags
+from stages.outcomes.outcome import Outcome
+from stages.pass_figures import PassFigures
 from stages.tensorboard import FoldLog
 from utils.errors import UsageError
 from utils.seed import MAX_SEED, seed_everything
@@ -23,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 Sides = tuple[Generic_Split, Generic_Split, Generic_Split]
 SGD_MOMENTUM = 0.9
+SAVE_STATE_EVERY_S = 30.0  # what an interruption costs at most; saving takes some 10 ms
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,15 @@ class TrainingSettings:
         lr: learning rate.
         reg: weight decay.
         opt: ``adam`` or ``sgd``.
-        bag_loss: ``ce`` or ``svm``.
+        bag_loss: name of a loss of the task's outcome.
         bag_weight: weight of the bag loss against clustering (CLAM).
         clustering: cluster instances (CLAM).
         weighted_sample: draw bags so that all classes come equally often.
         early_stopping: stop when the validation loss no longer improves and keep the best parameters; else the last.
         testing: use a tenth of the bags.
         seed: of everything random.
+        amp: train in bfloat16 where that is safe; the parameters and the final figures are in float32.
+        deterministic: use no operation whose result depends on the order of threads.
     """
 
     model: ModelSettings
@@ -56,6 +64,29 @@ class TrainingSettings:
     early_stopping: bool = False
     testing: bool = False
     seed: int = 1
+    amp: bool = False
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class FoldPlace:
+    """Where a fold's files go, and where it may go on from.
+
+    Attributes:
+        fold: number of the split, for messages.
+        checkpoint: where the parameters go.
+        log_dir: folder for tensorboard logs; None writes none.
+        state: where the fold's state is kept while it is trained; None keeps none.
+        fingerprint: of what is trained; a state of something else does not serve.
+        resume: go on from the state, if there is one.
+    """
+
+    fold: int
+    checkpoint: Path
+    log_dir: Path | None = None
+    state: Path | None = None
+    fingerprint: str = ""
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,102 +94,190 @@ class FoldResult:
     """What came of a fold: the figures of the parameters kept, and of every epoch.
 
     Attributes:
-        val, test: figures of the parameters kept.
-        val_auc, test_auc: NaN where undefined.
-        test_split: the bags of ``test``, in order.
-        history: (training, validation) figures of each epoch.
+        val, test: what the parameters kept say of the bags.
+        val_figures, test_figures: headline figures by name; NaN where undefined.
+        val_split, test_split: the bags, in order.
+        history: a row of figures for each epoch.
+        stopped: why training ended before its time; empty where it did not.
     """
 
     val: PassFigures
     test: PassFigures
-    val_auc: float
-    test_auc: float
+    val_figures: dict[str, float]
+    test_figures: dict[str, float]
+    val_split: Generic_Split
     test_split: Generic_Split
-    history: list[tuple[PassFigures, PassFigures]] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+    stopped: str = ""
 
 
 def train_fold(
-    sides: Sides, settings: TrainingSettings, fold: int, checkpoint: Path, log_dir: Path | None, device: torch.device
+    sides: Sides,
+    bags: BagCache,
+    outcome: Outcome,
+    settings: TrainingSettings,
+    place: FoldPlace,
+    device: torch.device,
 ) -> FoldResult:
-    """Train on one split and leave the parameters in ``checkpoint``.
+    """Train on one split and leave the parameters in ``place.checkpoint``.
 
     Args:
-        sides: training, validation and test bags.
+        sides: training, validation and test slides.
+        bags: their features.
+        outcome: what is predicted of them.
         settings: how to train.
-        fold: number of the split, for messages.
-        checkpoint: where the parameters go.
-        log_dir: folder for tensorboard logs; None writes none.
+        place: where files go.
         device: where to compute.
     """
-    seed_everything(settings.seed)
+    seed_everything(settings.seed, deterministic=settings.deterministic)
     if settings.testing:
         sides = tuple(part_for_testing(side) for side in sides)  # type: ignore[assignment]
-    train, val, test = sides
-    logger.info("fold %d: %d bags for training, %d for validation, %d for test", fold, *map(len, sides))
-    # the order model, optimiser, loaders decides the random draws, and so the published curves
-    model = build_model(settings.model).to(device)
-    trainer = _Trainer(model, settings, fold, checkpoint, device)
-    with FoldLog(log_dir) as log:
-        history = trainer.run(train, val, log)
-        model.load_state_dict(read_checkpoint(checkpoint))
+    train = training_bags(sides[0], outcome.targets(sides[0]), bags, weighted=settings.weighted_sample)
+    val, test = (ordered_bags(side, outcome.targets(side), bags) for side in sides[1:])
+    logger.info("fold %d: %d bags for training, %d for validation, %d for test", place.fold, *map(len, sides))
+    # the order model, optimiser, passes decides the random draws, and so the published curves
+    trainer = _Trainer(outcome, settings, place, device)
+    with FoldLog(place.log_dir, first_epoch=trainer.resume()) as log:
+        trainer.run(train, val, log)
+        trainer.take(read_checkpoint(place.checkpoint))
         kept_val, kept_test = trainer.evaluate(val), trainer.evaluate(test)
-        val_auc = kept_val.auc(f"fold {fold}, validation")
-        test_auc = kept_test.auc(f"fold {fold}, test")
-        log.final(kept_val, val_auc, kept_test, test_auc)
-    return FoldResult(kept_val, kept_test, val_auc, test_auc, test, history)
+        val_figures = outcome.figures(kept_val, f"fold {place.fold}, validation")
+        test_figures = outcome.figures(kept_test, f"fold {place.fold}, test")
+        log.final(val_figures, test_figures, kept_test)
+    return FoldResult(
+        kept_val, kept_test, val_figures, test_figures, sides[1], sides[2], trainer.history, trainer.stopped
+    )
 
 
 class _Trainer:
     """The model of one fold while it learns."""
 
-    def __init__(
-        self, model: nn.Module, settings: TrainingSettings, fold: int, checkpoint: Path, device: torch.device
-    ) -> None:
-        self._model = model
+    def __init__(self, outcome: Outcome, settings: TrainingSettings, place: FoldPlace, device: torch.device) -> None:
+        self.history: list[dict[str, float]] = []
+        self.stopped = ""
+        self._outcome = outcome
         self._settings = settings
-        self._fold = fold
-        self._checkpoint = checkpoint
+        self._place = place
         self._device = device
-        n_classes = settings.model.n_classes
-        self._objective = Objective.of(model, settings.bag_loss, n_classes, settings.bag_weight, settings.clustering)
-        self._optimizer = build_optimizer(model, settings)
+        self._model = build_model(settings.model).to(device)
+        self._optimizer = build_optimizer(self._model, settings)
+        self._stopping = EarlyStopping()
+        self._objective = Objective.of(
+            settings.model.model_type,
+            outcome.loss(settings.bag_loss),
+            settings.bag_weight,
+            settings.clustering and outcome.name == "classification",
+            outcome.bags_a_step(settings.bag_loss),
+        )
+        self._saved_at = time.monotonic()
+        self._last_finite = _copy_of(self._model)
 
-    def run(self, train: Generic_Split, val: Generic_Split, log: FoldLog) -> list[tuple[PassFigures, PassFigures]]:
-        """Go through the epochs, keep the parameters, and return the figures of each epoch."""
-        train_bags = training_loader(train, self._device, weighted=self._settings.weighted_sample)
-        val_bags = ordered_loader(val, self._device)
-        stopping = EarlyStopping()
-        history = []
-        bar = tqdm(range(self._settings.max_epochs), desc=f"fold {self._fold}", unit="epoch", dynamic_ncols=True)
+    def resume(self) -> int:
+        """Go on from the state of an interrupted fold, if there is one, and return the next epoch."""
+        place = self._place
+        state = read_fold_state(place.state, place.fingerprint) if place.state and place.resume else None
+        if state is None:
+            return 0
+        self._model.load_state_dict(state.model)
+        self._optimizer.load_state_dict(state.optimizer)
+        self._stopping.resume(state.best_loss, state.epochs_without)
+        self.history = list(state.history)
+        self._last_finite = _copy_of(self._model)
+        set_rng_states(state, self._device)
+        logger.info("fold %d goes on at epoch %d", place.fold, state.epoch)
+        return state.epoch
+
+    def run(self, train: Bags, val: Bags, log: FoldLog) -> None:
+        """Go through the epochs and keep the parameters."""
+        epochs = range(len(self.history), self._settings.max_epochs)
+        bar = tqdm(epochs, desc=f"fold {self._place.fold}", unit="epoch", dynamic_ncols=True, leave=False)
         for epoch in bar:
-            trained = self._pass(train_bags, self._optimizer)
-            validated = self._pass(val_bags)
-            history.append((trained, validated))
-            val_auc = validated.auc(f"fold {self._fold}, validation", warn=epoch == 0)
-            log.epoch(epoch, trained, validated, val_auc)
-            bar.set_postfix(loss=f"{trained.loss:.3f}", val_loss=f"{validated.loss:.3f}", val_auc=f"{val_auc:.3f}")
-            if self._settings.early_stopping and self._keep_best(stopping, validated.loss, epoch):
+            if self._epoch(epoch, train, val, log):
                 break
+            bar.set_postfix({name: f"{self.history[-1][name]:.3f}" for name in ("train_loss", "val_loss")})
+            self._save_state(epoch + 1)
         if not self._settings.early_stopping:
-            save_checkpoint(self._checkpoint, self._model)
-        elif math.isinf(stopping.best_loss):
-            logger.warning("fold %d: the validation loss was never a number; the last epoch is kept", self._fold)
-            save_checkpoint(self._checkpoint, self._model)
-        return history
+            save_checkpoint(self._place.checkpoint, self._model)
+        elif math.isinf(self._stopping.best_loss):
+            logger.warning("fold %d: the validation loss was never a number; the last epoch is kept", self._place.fold)
+            save_checkpoint(self._place.checkpoint, self._model)
 
-    def evaluate(self, split: Generic_Split) -> PassFigures:
-        """Show the bags of a split to the model as it is."""
-        return self._pass(ordered_loader(split, self._device))
+    def _epoch(self, epoch: int, train: Bags, val: Bags, log: FoldLog) -> bool:
+        """Learn once from every bag and validate; tell whether that was the last epoch."""
+        trained = self._pass(train, self._optimizer)
+        if self._has_failed(trained, epoch):
+            return True
+        validated = self._pass(val)
+        figures = self._outcome.figures(validated, f"fold {self._place.fold}, validation", warn=epoch == 0)
+        log.epoch(epoch, trained, validated, figures)
+        self.history.append(self._row(epoch, trained, validated, figures))
+        return self._settings.early_stopping and self._keep_best(validated.loss, epoch)
 
-    def _keep_best(self, stopping: EarlyStopping, val_loss: float, epoch: int) -> bool:
+    def _has_failed(self, trained: PassFigures, epoch: int) -> bool:
+        """Go back to the last finite parameters where the loss or a parameter is no number any more."""
+        # a set without bags has no loss, and that is no failure
+        if (math.isfinite(trained.loss) or not len(trained.targets)) and _is_finite(self._model):
+            self._last_finite = _copy_of(self._model)
+            return False
+        self._model.load_state_dict(self._last_finite)
+        self.stopped = f"the loss was no number in epoch {epoch}: the parameters before it are kept; lower --lr"
+        logger.error("fold %d: %s", self._place.fold, self.stopped)
+        return True
+
+    def _row(
+        self, epoch: int, trained: PassFigures, validated: PassFigures, figures: dict[str, float]
+    ) -> dict[str, float]:
+        row: dict[str, float] = {"epoch": epoch, "train_loss": trained.loss, "val_loss": validated.loss}
+        if self._outcome.name == "classification":
+            row |= {"train_error": trained.error, "val_error": validated.error}
+            row |= {"train_clustering_loss": trained.instance_loss}
+        return row | {f"val_{name}": value for name, value in figures.items()}
+
+    def _keep_best(self, val_loss: float, epoch: int) -> bool:
         """Save the parameters if they are the best so far; tell whether to stop."""
-        if stopping.is_best(val_loss):
-            save_checkpoint(self._checkpoint, self._model)
-        return stopping.should_stop(epoch)
+        if self._stopping.is_best(val_loss):
+            save_checkpoint(self._place.checkpoint, self._model)
+        return self._stopping.should_stop(epoch)
 
-    def _pass(self, loader: torch.utils.data.DataLoader, optimizer: torch.optim.Optimizer | None = None) -> PassFigures:
-        n_classes = self._settings.model.n_classes
-        return run_pass(self._model, loader, n_classes, self._device, self._objective, optimizer)
+    def _save_state(self, epoch: int) -> None:
+        place, now = self._place, time.monotonic()
+        if place.state is None or now - self._saved_at < SAVE_STATE_EVERY_S:
+            return
+        self._saved_at = now
+        rng, cuda_rng = rng_states(self._device)
+        state = FoldState(
+            fingerprint=place.fingerprint,
+            epoch=epoch,
+            model=self._model.state_dict(),
+            optimizer=self._optimizer.state_dict(),
+            rng=rng,
+            cuda_rng=cuda_rng,
+            best_loss=self._stopping.best_loss,
+            epochs_without=self._stopping.epochs_without,
+            history=self.history,
+        )
+        write_fold_state(place.state, state)
+
+    def take(self, parameters: dict[str, torch.Tensor]) -> None:
+        """Take other parameters."""
+        self._model.load_state_dict(parameters)
+
+    def evaluate(self, bags: Bags) -> PassFigures:
+        """Show bags to the model as it is, in float32."""
+        return self._pass(bags, amp=False)
+
+    def _pass(
+        self, bags: Bags, optimizer: torch.optim.Optimizer | None = None, *, amp: bool | None = None
+    ) -> PassFigures:
+        return run_pass(
+            self._model,
+            bags,
+            self._outcome.n_outputs,
+            self._device,
+            self._objective,
+            optimizer,
+            amp=self._settings.amp if amp is None else amp,
+        )
 
 
 def check_settings(settings: TrainingSettings) -> None:
@@ -180,8 +299,16 @@ def check_settings(settings: TrainingSettings) -> None:
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Return Adam, or SGD with momentum, over the parameters that learn."""
+    """Return Adam, or SGD with momentum, over the parameters that learn; all of them in one step of the device."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if settings.opt == "sgd":
-        return torch.optim.SGD(parameters, lr=settings.lr, momentum=SGD_MOMENTUM, weight_decay=settings.reg)
-    return torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.reg)
+        return torch.optim.SGD(parameters, lr=settings.lr, momentum=SGD_MOMENTUM, weight_decay=settings.reg, fused=True)
+    return torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.reg, fused=True)
+
+
+def _copy_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _is_finite(model: nn.Module) -> bool:
+    return all(bool(parameter.isfinite().all()) for parameter in model.parameters())

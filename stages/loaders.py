@@ -1,34 +1,83 @@
 """Bags in the order in which training and evaluation see them.
 
-Every pass is a torch DataLoader's: it takes one base seed from torch's global generator and then lets the sampler draw,
-so that one seed gives one order, with and without worker processes.
+The order is that of a torch DataLoader, which takes one base seed from torch's global generator at the start of every
+pass and then lets the sampler draw: so one seed gives the order of the original.
 """
 
 import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler
+from torch.utils.data import RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler
 
+from datasets.bag_cache import BagCache
 from datasets.dataset_generic import Generic_Split
-from utils.processes import worker_context
+from stages.epoch import Bag
 
 logger = logging.getLogger(__name__)
 
-WORKERS_WITH_GPU = 4  # on a processor alone, reading in other processes only competes with training
 TESTING_PART = 0.1
+BAGS_AHEAD = 2  # read while the one before is learned from
 
 
-def training_loader(split: Generic_Split, device: torch.device, *, weighted: bool) -> DataLoader:
+@dataclass(frozen=True)
+class Bags:
+    """Bags to go through again and again.
+
+    Attributes:
+        slide_ids: N slides.
+        targets: (N, ...) what is to be predicted of each.
+        cache: their features.
+        sampler: draws the order of a pass.
+    """
+
+    slide_ids: list[str]
+    targets: torch.Tensor
+    cache: BagCache
+    sampler: Sampler
+
+    def __len__(self) -> int:
+        return len(self.slide_ids)
+
+    def __iter__(self) -> Iterator[Bag]:
+        """Yield (features (N, D), target (1, ...)) of each bag of a pass."""
+        order = drawn_order(self.sampler)
+        features = map(self._features, order) if not self.cache.paths else self._read_ahead(order)
+        for row, bag in zip(order, features, strict=True):
+            yield bag, self.targets[row : row + 1]
+
+    def _features(self, row: int) -> torch.Tensor:
+        return self.cache[self.slide_ids[row]]
+
+    def _read_ahead(self, order: list[int]) -> Iterator[torch.Tensor]:
+        with ThreadPoolExecutor(1) as reader:
+            coming = [reader.submit(self._features, row) for row in order[:BAGS_AHEAD]]
+            for row in [*order[BAGS_AHEAD:], *[None] * len(coming)]:
+                bag = coming.pop(0).result()
+                if row is not None:
+                    coming.append(reader.submit(self._features, row))
+                yield bag
+
+
+def drawn_order(sampler: Sampler) -> list[int]:
+    """Return the positions of a pass, drawing from torch's global generator what a DataLoader draws."""
+    torch.empty((), dtype=torch.int64).random_()  # the base seed of a pass
+    return list(sampler)
+
+
+def training_bags(split: Generic_Split, targets: torch.Tensor, cache: BagCache, *, weighted: bool) -> Bags:
     """Return bags in random order; ``weighted`` draws with replacement so that all classes come equally often."""
     weights = class_weights(split).tolist() if weighted else []
     sampler: Sampler = WeightedRandomSampler(weights, len(split)) if weighted else RandomSampler(split)
-    return _loader(split, sampler, device)
+    return Bags(split.slide_ids, targets, cache, sampler)
 
 
-def ordered_loader(split: Generic_Split, device: torch.device) -> DataLoader:
+def ordered_bags(split: Generic_Split, targets: torch.Tensor, cache: BagCache) -> Bags:
     """Return bags in the order of the dataset CSV."""
-    return _loader(split, SequentialSampler(split), device)
+    return Bags(split.slide_ids, targets, cache, SequentialSampler(split))
 
 
 def class_weights(split: Generic_Split) -> np.ndarray:
@@ -43,24 +92,4 @@ def part_for_testing(split: Generic_Split) -> Generic_Split:
     """Return a tenth of the bags of each class, at least one of each, to try a run out quickly."""
     sizes = [min(len(ids), max(1, round(TESTING_PART * len(ids)))) for ids in split.slide_cls_ids]
     drawn = [np.random.choice(ids, n, replace=False) for ids, n in zip(split.slide_cls_ids, sizes, strict=True)]
-    chosen = np.sort(np.concatenate(drawn)).astype(int)
-    return Generic_Split(split.slide_data.iloc[chosen], split.num_classes, split.data_dir)
-
-
-def _loader(split: Generic_Split, sampler: Sampler, device: torch.device) -> DataLoader:
-    workers = WORKERS_WITH_GPU if device.type == "cuda" else 0
-    return DataLoader(
-        split,
-        batch_size=1,
-        sampler=sampler,
-        collate_fn=_one_bag,
-        num_workers=workers,
-        multiprocessing_context=worker_context() if workers else None,
-        pin_memory=workers > 0,
-    )
-
-
-def _one_bag(batch: list[tuple[torch.Tensor, int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return features (N, D) and label (1,) of the only bag of a batch."""
-    features, label = batch[0]
-    return features, torch.tensor([label])
+    return split.subset(np.sort(np.concatenate(drawn)).astype(int).tolist())

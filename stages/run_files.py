@@ -2,16 +2,18 @@
 
 import json
 import pickle
-from dataclasses import asdict, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
-from stages.epoch import PassFigures
+from stages.pass_figures import PassFigures
 from utils.atomic import atomic_path, write_text
-from utils.errors import UsageError
+from utils.errors import UsageError, one_line
 from utils.tables import write_table
 
 
@@ -36,6 +38,32 @@ def write_settings(path: Path, settings: dict[str, Any]) -> None:
     write_text(path, json.dumps(plain, indent=2, default=str) + "\n")
 
 
+FLAGS_FILE = "config.yaml"
+
+
+def write_flags(folder: Path, flags: Mapping[str, Any]) -> None:
+    """Write the command line of a run, as ``--config`` takes it, atomically."""
+    write_text(folder / FLAGS_FILE, yaml.safe_dump(dict(flags), sort_keys=False))
+
+
+def read_flags(folder: Path) -> dict[str, Any]:
+    """Return the command line of a run; empty where the file is missing, such as in a run of the original.
+
+    Raises:
+        UsageError: there is a file, but it is damaged.
+    """
+    path = folder / FLAGS_FILE
+    if not path.exists():
+        return {}
+    try:
+        flags = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read: {one_line(error)}") from error
+    if not isinstance(flags, dict):
+        raise UsageError(f"{path}: no keys and values")
+    return flags
+
+
 def write_fold_results(folder: Path, fold: int, slide_ids: list[str], figures: PassFigures) -> None:
     """Write ``split_<i>_results.pkl``: ``{slide_id: {slide_id, prob (1, C), label}}`` of the test set, atomically.
 
@@ -49,6 +77,67 @@ def write_fold_results(folder: Path, fold: int, slide_ids: list[str], figures: P
         part.write_bytes(pickle.dumps(results))
 
 
+@dataclass(frozen=True)
+class FoldRecord:
+    """``s_<i>_done.json``: that a fold is done, what it was trained with, and its headline figures.
+
+    Attributes:
+        settings: what decides the result, in values that JSON has.
+        figures: ``test_auc`` and the like; NaN where undefined.
+        stopped: why training ended before its time; empty where it did not.
+    """
+
+    settings: dict[str, Any]
+    figures: dict[str, float]
+    stopped: str = ""
+
+
+def record_path(folder: Path, fold: int) -> Path:
+    """Return the file that says that a fold is done."""
+    return folder / f"s_{fold}_done.json"
+
+
+def state_path(folder: Path, fold: int) -> Path:
+    """Return the file of a fold that is not done."""
+    return folder / f"s_{fold}_resume.pt"
+
+
+def write_fold_record(folder: Path, fold: int, record: FoldRecord) -> None:
+    """Write that a fold is done, atomically; the last of its files."""
+    write_text(record_path(folder, fold), json.dumps(asdict(record), indent=2) + "\n")
+
+
+def read_fold_record(folder: Path, fold: int) -> FoldRecord | None:
+    """Return what is said of a fold that is done; None where it is not, or its file is damaged."""
+    try:
+        return FoldRecord(**json.loads(record_path(folder, fold).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_history(folder: Path, fold: int, history: list[dict[str, float]]) -> None:
+    """Write ``s_<i>_history.csv``, a row an epoch, atomically."""
+    write_table(pd.DataFrame(history), folder / f"s_{fold}_history.csv")
+
+
+def read_history(folder: Path, fold: int) -> pd.DataFrame:
+    """Read the figures of every epoch of a fold."""
+    return pd.read_csv(folder / f"s_{fold}_history.csv")
+
+
+def write_fold_predictions(folder: Path, fold: int, sides: Mapping[str, pd.DataFrame]) -> None:
+    """Write ``s_<i>_predictions.csv``: ``side`` (val or test), ``slide_id, case_id`` and what was predicted."""
+    tables = [table.assign(side=side)[["side", *table.columns]] for side, table in sides.items()]
+    write_table(pd.concat(tables, ignore_index=True), folder / f"s_{fold}_predictions.csv")
+
+
+def read_fold_predictions(folder: Path, fold: int) -> dict[str, pd.DataFrame]:
+    """Read the predictions of each side of a fold."""
+    path = folder / f"s_{fold}_predictions.csv"
+    table = pd.read_csv(path, dtype={"slide_id": str, "case_id": str}, keep_default_na=False, na_values={"Y": [""]})
+    return {side: table[table["side"] == side].drop(columns="side") for side in ("val", "test")}
+
+
 def write_summary(folder: Path, rows: list[dict[str, float]], folds: range, k: int) -> tuple[Path, pd.DataFrame]:
     """Write a row for each fold, atomically, and return file and table.
 
@@ -60,11 +149,9 @@ def write_summary(folder: Path, rows: list[dict[str, float]], folds: range, k: i
     return folder / name, table
 
 
-def write_predictions(path: Path, slide_ids: list[str], figures: PassFigures) -> None:
-    """Write ``fold_<i>.csv``: ``slide_id, Y, Y_hat, p_0, ...``, atomically."""
-    columns: dict[str, Any] = {"slide_id": slide_ids, "Y": figures.labels, "Y_hat": figures.predicted}
-    columns |= {f"p_{number}": figures.probabilities[:, number] for number in range(figures.n_classes)}
-    write_table(pd.DataFrame(columns), path)
+def write_predictions(path: Path, slide_ids: list[str], columns: Mapping[str, Any]) -> None:
+    """Write ``fold_<i>.csv``: ``slide_id`` and what was predicted, such as ``Y, Y_hat, p_0, ...``, atomically."""
+    write_table(pd.DataFrame({"slide_id": slide_ids, **columns}), path)
 
 
 def fold_range(k: int, k_start: int, k_end: int) -> range:

@@ -8,7 +8,7 @@ from functools import partial
 
 from tqdm import tqdm
 
-from stages.worker_pool import Crash, in_processes
+from stages.worker_pool import PATCHING, Crash, in_processes
 from utils.errors import EXIT_DONE, EXIT_SOME_FAILED, ItemError, UsageError, one_line
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ def run_each(
     failed_status: str = "failed",
     on_result: Callable[[Result], None] | None = None,
     num_workers: int = 1,
+    preload: Sequence[str] = PATCHING,
 ) -> list[Result]:
     """Do the task of every item and go on when one fails.
 
@@ -53,6 +54,7 @@ def run_each(
         failed_status: the status of a failure that has none.
         on_result: called after each item, such as to save the process list.
         num_workers: processes; with 1 everything happens in this one.
+        preload: modules that workers need and that are slow to import.
 
     Returns:
         The results in the order of the tasks, whichever was ready first.
@@ -60,7 +62,7 @@ def run_each(
     results = []
     bar = tqdm(total=len(tasks), unit=unit, dynamic_ncols=True, disable=not tasks)
     with bar:
-        for result in _results(tasks, failed_status, num_workers, bar):
+        for result in _results(tasks, failed_status, num_workers, bar, preload):
             results.append(result)
             bar.update()
             if result.failed:
@@ -71,14 +73,16 @@ def run_each(
     return sorted(results, key=lambda result: place[result.item_id])
 
 
-def _results(tasks: Mapping[str, Task], failed_status: str, num_workers: int, bar: tqdm) -> Iterator[Result]:
+def _results(
+    tasks: Mapping[str, Task], failed_status: str, num_workers: int, bar: tqdm, preload: Sequence[str]
+) -> Iterator[Result]:
     isolated = {item_id: partial(_run_one, item_id, task, failed_status) for item_id, task in tasks.items()}
     if num_workers <= 1 or len(tasks) <= 1:
         for item_id, task in isolated.items():
             bar.set_postfix_str(item_id)
             yield task()
         return
-    for item_id, outcome in in_processes(isolated, num_workers):
+    for item_id, outcome in in_processes(isolated, num_workers, preload):
         if isinstance(outcome, Crash):
             yield Result(item_id, failed_status, outcome.reason, failed=True)
         else:

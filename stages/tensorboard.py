@@ -1,12 +1,13 @@
 """The curves of a fold, under the tags that users of CLAM look for; read by ``tensorboard --logdir=.``."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 from tensorboardX import SummaryWriter
 
-from stages.epoch import PassFigures
+from stages.pass_figures import PassFigures
 
 
 class FoldLog:
@@ -14,10 +15,13 @@ class FoldLog:
 
     Args:
         folder: where the logs go; None writes nothing.
+        first_epoch: the first to be logged; what an interrupted training has logged of it and later ones goes.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._writer = SummaryWriter(str(folder), flush_secs=15) if folder is not None else None
+    def __init__(self, folder: Path | None, first_epoch: int = 0) -> None:
+        self._writer = None
+        if folder is not None:
+            self._writer = SummaryWriter(str(folder), flush_secs=15, purge_step=first_epoch or None)
 
     def __enter__(self) -> "FoldLog":
         return self
@@ -28,17 +32,21 @@ class FoldLog:
         if self._writer is not None:
             self._writer.close()
 
-    def epoch(self, epoch: int, train: PassFigures, val: PassFigures, val_auc: float) -> None:
-        """Write the figures of one epoch."""
-        self._scalars("train", epoch, loss=train.loss, error=train.error, clustering_loss=train.instance_loss)
-        self._scalars("val", epoch, loss=val.loss, auc=val_auc, error=val.error, inst_loss=val.instance_loss)
-        self._class_accuracies("train/class_{}_acc", epoch, train)
-        self._class_accuracies("val/class_{}_acc", epoch, val)
+    def epoch(self, epoch: int, train: PassFigures, val: PassFigures, figures: Mapping[str, float]) -> None:
+        """Write the figures of one epoch; ``figures`` are the headline ones of validation."""
+        self._scalars("train", epoch, loss=train.loss, clustering_loss=train.instance_loss)
+        self._scalars("val", epoch, loss=val.loss, inst_loss=val.instance_loss, **_as_logged(figures))
+        if "acc" in figures:
+            self._scalar("train/error", train.error, epoch)
+            self._class_accuracies("train/class_{}_acc", epoch, train)
+            self._class_accuracies("val/class_{}_acc", epoch, val)
 
-    def final(self, val: PassFigures, val_auc: float, test: PassFigures, test_auc: float) -> None:
-        """Write the figures of the parameters that are kept."""
-        self._scalars("final", 0, val_error=val.error, val_auc=val_auc, test_error=test.error, test_auc=test_auc)
-        self._class_accuracies("final/test_class_{}_acc", 0, test)
+    def final(self, val: Mapping[str, float], test: Mapping[str, float], tested: PassFigures) -> None:
+        """Write the headline figures of the parameters that are kept."""
+        for side, figures in (("val", val), ("test", test)):
+            self._scalars("final", 0, **{f"{side}_{name}": value for name, value in _as_logged(figures).items()})
+        if "acc" in test:
+            self._class_accuracies("final/test_class_{}_acc", 0, tested)
 
     def _class_accuracies(self, tag: str, epoch: int, figures: PassFigures) -> None:
         for number, (right, total) in enumerate(figures.class_counts):
@@ -51,3 +59,10 @@ class FoldLog:
     def _scalar(self, tag: str, value: float, epoch: int) -> None:
         if self._writer is not None and not math.isnan(value):  # what is undefined has no point on the curve
             self._writer.add_scalar(tag, value, epoch)
+
+
+def _as_logged(figures: Mapping[str, float]) -> dict[str, float]:
+    """Return figures under the tags that users look for: errors in place of accuracies."""
+    return {
+        "error" if name == "acc" else name: 1 - value if name == "acc" else value for name, value in figures.items()
+    }

@@ -4,33 +4,44 @@ Everything that can be wrong with the data of any fold is found before the first
 """
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from datasets.bags import bag_h5_path, survey_bags
+from datasets.bag_cache import DEFAULT_CACHE_GB, BagCache, read_bags
+from datasets.bags import BagSurvey, bag_h5_path, survey_bags
 from datasets.cohort_provenance import cohort_provenance
 from datasets.dataset_generic import Generic_MIL_Dataset, open_task
-from datasets.split_file import SplitIds, find_split_folder, split_folder_name, split_path, write_split
+from datasets.leakage import findings, leakage_report
+from datasets.sites import DEFAULT_SITE_COL
+from datasets.split_file import SplitIds, find_split_folder, split_folder_name, split_path
 from datasets.tasks import Task, TaskFlags
 from models.builder import ModelSettings
-from models.checkpoint_facts import remove_checkpoint_facts, write_checkpoint_facts
-from stages.fold import FoldResult, Sides, TrainingSettings, check_settings, train_fold
+from models.heads.registry import HEADS
+from stages.fold import Sides, TrainingSettings, check_settings
+from stages.fold_job import FoldJob, at_once, differing_settings, run_fold, without
+from stages.outcomes.of_task import loss_of_task, outcome_of_task
+from stages.outcomes.outcome import Outcome
 from stages.run_files import (
-    checkpoint_path,
     fold_range,
-    log_folder,
+    read_fold_record,
     run_folder,
     table_text,
-    write_fold_results,
+    write_flags,
     write_settings,
     write_summary,
 )
+from stages.runner import Result, run_each, summarise
 from utils.device import pick_device
-from utils.errors import EXIT_DONE, UsageError
+from utils.errors import UsageError
 from utils.lookup import require_writable
 from utils.names import check_id
 
 logger = logging.getLogger(__name__)
+
+PRELOAD = ("stages.fold_job",)
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,7 @@ class TrainingConfig:
         task: which cohort, and what is predicted.
         data_root_dir: folder that holds the task's feature folder.
         exp_code: name of the run.
+        training: how to train; its model's ``embed_dim``, ``n_classes`` and ``subtyping`` are filled in here.
         results_dir: where runs go.
         split_dir: name or path of the folder of splits; None: the task's, by ``label_frac``.
         label_frac: part of the training patients that the splits kept.
@@ -48,7 +60,12 @@ class TrainingConfig:
         embed_dim: length of a feature; None: as the features are.
         subtyping: classes exclude each other; the task may imply it.
         log_data: write tensorboard logs.
-        training: how to train; its model's ``embed_dim``, ``n_classes`` and ``subtyping`` are filled in here.
+        bag_loss: name of the loss; None: the usual one of the task's type.
+        missing: ``error`` refuses slides whose features cannot be used, ``drop`` goes on without them.
+        cache_gb, cache_dtype: memory for features in GiB, and how a number is kept there.
+        fold_workers: folds trained at the same time.
+        resume: keep folds that are done, and go on with one that was interrupted.
+        flags: the command line, kept in the run's folder.
     """
 
     task: TaskFlags
@@ -64,11 +81,36 @@ class TrainingConfig:
     embed_dim: int | None = None
     subtyping: bool = False
     log_data: bool = False
+    bag_loss: str | None = None
+    missing: str = "error"
+    cache_gb: float = DEFAULT_CACHE_GB
+    cache_dtype: str = "fp32"
+    fold_workers: int = 1
+    resume: bool = False
+    flags: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folds(self) -> range:
         """The folds to train."""
         return fold_range(self.k, self.k_start, self.k_end)
+
+
+@dataclass
+class _Run:
+    """What all folds of a run share."""
+
+    config: TrainingConfig
+    task: Task
+    dataset: Generic_MIL_Dataset
+    splits: dict[int, Sides]
+    outcome: Outcome
+    settings: TrainingSettings
+    bags: BagCache
+    made_from: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return run_folder(self.config.results_dir, self.config.exp_code, self.settings.seed)
 
 
 def train(config: TrainingConfig) -> int:
@@ -79,37 +121,74 @@ def train(config: TrainingConfig) -> int:
     """
     check_id(config.exp_code, where="--exp_code")
     check_settings(config.training)
+    run = _open(config)
+    jobs = _jobs(run)
+    if config.resume:
+        _refuse_other_settings(run.folder, jobs)
+    require_writable(run.folder, flag="--results_dir")
+    made_from = {"training": run.settings, "features": run.made_from}
+    write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
+    write_flags(run.folder, config.flags)
+    return _run_folds(run, jobs)
+
+
+def _open(config: TrainingConfig) -> _Run:
+    """Read task, cohort, splits and features, and make sure that they fit together."""
     task = config.task.resolve()
+    loss = loss_of_task(task.type, config.bag_loss)
     dataset = open_task(task, config.data_root_dir, seed=config.training.seed)
-    split_folder = _split_folder(config, task)
+    split_folder = find_split_folder(config.split_dir or split_folder_name(task.name, config.label_frac))
     splits = open_splits(dataset, split_folder, config.folds)
-    _refuse_empty_training(splits, split_folder)
     folders = {slide: folder for slide, folder in dataset.feature_folders.items() if slide in slides_of(splits)}
     made_from = cohort_provenance(bag_h5_path(folder, slide) for slide, folder in folders.items())
     survey = survey_bags(folders, config.embed_dim)
-    survey.require_sound(task.name)
-    settings = replace(config.training, model=_model_settings(config, task, dataset, survey.width))
-    folder = require_writable(run_folder(config.results_dir, config.exp_code, settings.seed), flag="--results_dir")
-    write_settings(
-        folder / f"experiment_{config.exp_code}.txt", {**vars(config), "training": settings, "features": made_from}
-    )
-    _run_folds(splits, settings, made_from, folder, config)
-    return EXIT_DONE
+    bags = read_bags(survey, config.cache_gb, config.cache_dtype)
+    splits = _without_unusable(splits, survey, task, config)
+    _refuse_empty_training(splits, split_folder)
+    _warn_of_leaks(splits, dataset, bags, task)
+    outcome = outcome_of_task(task, dataset.table, loss)
+    model = _model_settings(config, task, outcome, survey.width)
+    settings = replace(config.training, model=model, bag_loss=loss)
+    return _Run(config, task, dataset, splits, outcome, settings, bags, made_from)
 
 
-def _model_settings(config: TrainingConfig, task: Task, dataset: Generic_MIL_Dataset, embed_dim: int) -> ModelSettings:
+def _without_unusable(
+    splits: dict[int, Sides], survey: BagSurvey, task: Task, config: TrainingConfig
+) -> dict[int, Sides]:
+    """Return the splits without slides whose features cannot be used, or refuse these."""
+    if not survey.problems:
+        return splits
+    if config.missing == "error":
+        survey.require_sound(f"task {task.name}", advice="--missing drop goes on without these slides")
+    logger.warning("%d slides are left out, features: %s", len(survey.rejected), survey.describe())
+    return {fold: without(sides, set(survey.rejected)) for fold, sides in splits.items()}
+
+
+def _warn_of_leaks(splits: dict[int, Sides], dataset: Generic_MIL_Dataset, bags: BagCache, task: Task) -> None:
+    leaks = [
+        leakage_report(
+            SplitIds(*(side.slide_ids for side in sides)),
+            dataset.table,
+            bags.hashes,
+            task.site_col or DEFAULT_SITE_COL,
+        )
+        for sides in splits.values()
+    ]
+    for finding in findings(leaks):
+        logger.warning("splits: %s", finding)
+
+
+def _model_settings(config: TrainingConfig, task: Task, outcome: Outcome, embed_dim: int) -> ModelSettings:
+    model = config.training.model
+    if outcome.output_kind not in HEADS[model.model_type].outputs:
+        fitting = [name for name, head in HEADS.items() if outcome.output_kind in head.outputs]
+        raise UsageError(
+            f"--model_type {model.model_type} predicts classes alone; for {task.type}: {', '.join(fitting)}"
+        )
     if task.subtyping and not config.subtyping:
         logger.info("%s is a subtyping task: --subtyping is implied", task.name)
-    return replace(
-        config.training.model,
-        embed_dim=embed_dim,
-        n_classes=dataset.num_classes,
-        subtyping=config.subtyping or task.subtyping,
-    )
-
-
-def _split_folder(config: TrainingConfig, task: Task) -> Path:
-    return find_split_folder(config.split_dir or split_folder_name(task.name, config.label_frac))
+    subtyping = config.subtyping or task.subtyping
+    return replace(model, embed_dim=embed_dim, n_classes=outcome.n_outputs, subtyping=subtyping)
 
 
 def open_splits(dataset: Generic_MIL_Dataset, folder: Path, folds: range) -> dict[int, Sides]:
@@ -133,37 +212,59 @@ def slides_of(splits: dict[int, Sides]) -> set[str]:
     return {slide for sides in splits.values() for side in sides for slide in side.slide_ids}
 
 
-def _run_folds(
-    splits: dict[int, Sides],
-    settings: TrainingSettings,
-    made_from: dict[str, str],
-    folder: Path,
-    config: TrainingConfig,
-) -> None:
+def _jobs(run: _Run) -> dict[int, FoldJob]:
     device = pick_device()
-    rows: list[dict[str, float]] = []
-    for fold, sides in splits.items():
-        write_split(folder / f"splits_{fold}.csv", SplitIds(*(side.slide_ids for side in sides)))
-        logs = log_folder(folder, fold) if config.log_data else None
-        checkpoint = checkpoint_path(folder, fold)
-        remove_checkpoint_facts(checkpoint)  # a fold that is stopped must not go by those of an earlier run
-        result = train_fold(sides, settings, fold, checkpoint, logs, device)
-        write_checkpoint_facts(checkpoint, made_from, settings.model.embed_dim, model=settings.model)
-        write_fold_results(folder, fold, result.test_split.slide_ids, result.test)
-        rows.append(_summary_row(fold, result))
-        # after every fold: a run that is stopped keeps the figures of what it did
-        path, table = write_summary(folder, rows, config.folds, config.k)
+    return {
+        fold: FoldJob(
+            fold=fold,
+            sides=sides,
+            bags=run.bags,
+            outcome=run.outcome,
+            settings=run.settings,
+            made_from=run.made_from,
+            task={"name": run.task.name, **run.outcome.describe()},
+            folder=run.folder,
+            device=device,
+            log_data=run.config.log_data,
+            resume=run.config.resume,
+        )
+        for fold, sides in run.splits.items()
+    }
+
+
+def _refuse_other_settings(folder: Path, jobs: Mapping[int, FoldJob]) -> None:
+    """Refuse to go on with folds that were trained otherwise."""
+    for fold, job in jobs.items():
+        record = read_fold_record(folder, fold)
+        difference = differing_settings(record, job) if record is not None else ""
+        if difference:
+            raise UsageError(
+                f"--resume: fold {fold} in {folder} was trained with {difference}; leave --resume out to train anew, "
+                "or take another --exp_code"
+            )
+
+
+def _run_folds(run: _Run, jobs: dict[int, FoldJob]) -> int:
+    n_workers = min(run.config.fold_workers, len(jobs))
+    if n_workers > 1:
+        run.bags.share()
+        jobs = {fold: at_once(job, n_workers) for fold, job in jobs.items()}
+    results = run_each(
+        {f"fold {fold}": partial(run_fold, job) for fold, job in jobs.items()},
+        unit="fold",
+        failed_status="failed_training",
+        on_result=partial(_write_summary, run),
+        num_workers=n_workers,
+        preload=PRELOAD,
+    )
+    path, table = _write_summary(run)
     print(table_text(table))
     logger.info("summary: %s", path)
+    return summarise(results, unit="fold")
 
 
-def _summary_row(fold: int, result: FoldResult) -> dict[str, float]:
-    row = {
-        "folds": fold,
-        "test_auc": result.test_auc,
-        "val_auc": result.val_auc,
-        "test_acc": 1 - result.test.error,
-        "val_acc": 1 - result.val.error,
-    }
-    logger.info("fold %d: %s", fold, ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "folds"))
-    return row
+def _write_summary(run: _Run, result: Result | None = None) -> Any:
+    """Write the figures of the folds that are done; after every fold, so that a run that is stopped keeps them."""
+    records = {fold: read_fold_record(run.folder, fold) for fold in run.splits}
+    rows = [{"folds": fold, **record.figures} for fold, record in records.items() if record is not None]
+    return write_summary(run.folder, rows, run.config.folds, run.config.k)

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 # What workers of patching need; imported once, by the process that they are forked from, where that finds the project:
 # from Python 3.11 on it does so from the project's folder alone, and elsewhere each worker imports it.
-PRELOAD = ["stages.slide_patching"]
+PATCHING = ("stages.slide_patching",)
 QUEUED_PER_WORKER = 2
 
 
@@ -29,12 +29,15 @@ class Crash:
     reason: str
 
 
-def in_processes(tasks: Mapping[str, Callable[[], T]], num_workers: int) -> Iterator[tuple[str, T | Crash]]:
+def in_processes(
+    tasks: Mapping[str, Callable[[], T]], num_workers: int, preload: Sequence[str] = PATCHING
+) -> Iterator[tuple[str, T | Crash]]:
     """Do tasks in worker processes.
 
     Args:
         tasks: by id; picklable.
         num_workers: processes at most.
+        preload: modules that they need and that are slow to import.
 
     Yields:
         The id and the result of each task, as they become ready; a ``Crash`` where its process died, such as for lack
@@ -43,20 +46,23 @@ def in_processes(tasks: Mapping[str, Callable[[], T]], num_workers: int) -> Iter
     waiting = iter(tasks.items())
     while True:
         suspects: dict[str, Callable[[], T]] = {}
-        yield from _until_a_crash(waiting, min(num_workers, len(tasks)), suspects)
+        yield from _until_a_crash(waiting, min(num_workers, len(tasks)), suspects, preload)
         for item_id, task in suspects.items():
-            yield item_id, _alone(task)
+            yield item_id, _alone(task, preload)
         if not suspects:
             return
 
 
 def _until_a_crash(
-    waiting: Iterator[tuple[str, Callable[[], T]]], num_workers: int, suspects: dict[str, Callable[[], T]]
+    waiting: Iterator[tuple[str, Callable[[], T]]],
+    num_workers: int,
+    suspects: dict[str, Callable[[], T]],
+    preload: Sequence[str],
 ) -> Iterator[tuple[str, T]]:
     """Do tasks until all are done or a process dies; then ``suspects`` gets those that were under way."""
     under_way: dict[Future, tuple[str, Callable[[], T]]] = {}
     is_over = False
-    with _pool(num_workers) as pool:
+    with _pool(num_workers, preload) as pool:
         try:
             while True:
                 for item_id, task in islice(waiting, QUEUED_PER_WORKER * num_workers - len(under_way)):
@@ -77,16 +83,16 @@ def _until_a_crash(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _alone(task: Callable[[], T]) -> T | Crash:
-    with _pool(1) as pool:
+def _alone(task: Callable[[], T], preload: Sequence[str]) -> T | Crash:
+    with _pool(1, preload) as pool:
         try:
             return pool.submit(do_task, task).result()
         except BrokenProcessPool:
             return Crash("the process that worked on it died; most likely memory ran out, or a library crashed")
 
 
-def _pool(num_workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(num_workers, mp_context=worker_context(PRELOAD), initializer=start_worker)
+def _pool(num_workers: int, preload: Sequence[str]) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(num_workers, mp_context=worker_context(preload), initializer=start_worker)
 
 
 def start_worker() -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -77,6 +78,68 @@ def add_task_flags(parser: argparse.ArgumentParser) -> None:
     add("--ignore", nargs="*", metavar="LABEL", help="labels to leave out; without one, all that are unknown or empty")
     add("--data_root_dir", type=path, metavar="DIR", help="folder that holds the task's feature folder")
     add("--data_dir", type=path, metavar="DIR", help="the feature folder itself")
+
+
+def add_config_flag(parser: argparse.ArgumentParser) -> None:
+    """Add a file of defaults; ``parse_with_config`` reads it."""
+    parser.add_argument(
+        "--config", type=path, metavar="FILE.yaml", help="file of flags, without dashes; flags override it"
+    )
+
+
+def parse_with_config(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line whose defaults a file may set.
+
+    Raises:
+        UsageError: the file cannot be read, or has a key or a value that the program has not; names it.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", type=path)
+    file = first.parse_known_args(argv)[0].config
+    if file is not None:
+        _set_defaults(parser, file)
+    return parser.parse_args(argv)
+
+
+def _set_defaults(parser: argparse.ArgumentParser, file: str) -> None:
+    known = {action.dest: action for action in parser._actions if action.dest not in ("help", "config")}
+    for name, value in _read_flags(file).items():
+        if name not in known:
+            raise UsageError(f"config {file}: unknown flag {name!r}; known: {', '.join(known)}")
+        action = known[name]
+        parser.set_defaults(**{name: _parsed(action, value, where=f"config {file}: {name} {value!r}")})
+        action.required = False
+
+
+def _read_flags(file: str) -> dict[str, Any]:
+    import yaml  # only where there is such a file: --help does not wait for it
+
+    try:
+        flags = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"config {file} cannot be read: {one_line(error)}") from error
+    if not isinstance(flags, dict):
+        raise UsageError(f"config {file}: no keys and values, such as lr: 0.0001")
+    return flags
+
+
+def _parsed(action: argparse.Action, value: Any, *, where: str) -> Any:
+    """Return a value of a file as the command line would have made it."""
+    if value is None:
+        return action.default
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise UsageError(f"{where}: must be true or false")
+        return value
+    if action.nargs == "*":
+        return [str(part) for part in value] if isinstance(value, list) else [str(value)]
+    try:
+        parsed = action.type(str(value)) if callable(action.type) else str(value)
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        raise UsageError(f"{where}: {error}") from error
+    if action.choices is not None and parsed not in action.choices:
+        raise UsageError(f"{where}: must be one of {', '.join(map(str, action.choices))}")
+    return parsed
 
 
 TASK_FLAGS = (
@@ -170,6 +233,14 @@ def positive_float(text: str) -> float:
     number = _number(text)
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
+
+
+def non_negative_float(text: str) -> float:
+    """Parse a finite number of at least 0, for argparse."""
+    number = _number(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 0")
     return number
 
 

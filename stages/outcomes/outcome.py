@@ -25,11 +25,17 @@ class Outcome(Protocol):
         headline: the figures of a summary, such as ``auc`` and ``acc``; the first is the one of curves.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
+
     n_outputs: int
     output_kind: str
-    losses: tuple[str, ...]
-    headline: tuple[str, ...]
+
+    @property
+    def losses(self) -> tuple[str, ...]: ...
+
+    @property
+    def headline(self) -> tuple[str, ...]: ...
 
     def targets(self, split: Generic_Split) -> torch.Tensor:
         """Return what is to be predicted of each bag, (N,) or (N, T)."""
@@ -48,4 +54,3 @@ class Outcome(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return what a checkpoint has to say of it, in values that JSON has."""
-

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from datasets.bag_cache import BagCache, read_bags
+from datasets.bags import survey_bags
 from datasets.dataset_generic import Generic_MIL_Dataset
 from models.builder import ModelSettings
-from stages.fold import FoldResult, Sides, TrainingSettings, train_fold
+from stages.fold import FoldPlace, Sides, TrainingSettings, train_fold
+from stages.outcomes.classification import Classification
 
 TOLERANCE = 2e-3
 
@@ -76,19 +79,9 @@ def settings_of_run(name: str, cohort: Cohort, seed: int) -> TrainingSettings:
     )
 
 
-def figures_of(result: FoldResult) -> list[dict[str, float]]:
-    """The figures of every epoch under the names of the golden file; no instance loss is left out."""
-    return [
-        {
-            "train_loss": train.loss,
-            "train_error": train.error,
-            "train_clustering_loss": train.instance_loss,
-            "val_loss": val.loss,
-            "val_error": val.error,
-            "val_auc": val.auc("validation"),
-        }
-        for train, val in result.history
-    ]
+@pytest.fixture(scope="module")
+def bags(sides) -> BagCache:
+    return read_bags(survey_bags({slide: folder for side in sides for slide, folder in side.feature_folders.items()}))
 
 
 @pytest.mark.parametrize(
@@ -101,17 +94,17 @@ def figures_of(result: FoldResult) -> list[dict[str, float]]:
         "clam_sb|None|ce|no_inst",
     ],
 )
-def test_the_curve_is_that_of_the_original(cohort, golden, sides, tmp_path, run):
+def test_the_curve_is_that_of_the_original(cohort, golden, sides, bags, tmp_path, run):
     expected = golden["runs"][run]
     settings = settings_of_run(run, cohort, golden["seed"])
-    result = train_fold(sides, settings, 0, tmp_path / "checkpoint.pt", None, torch.device("cpu"))
-    for epoch, (ours, train, val) in enumerate(
-        zip(figures_of(result), expected["train"], expected["val"], strict=True)
-    ):
+    outcome = Classification(tuple(f"class_{number}" for number in range(cohort.n_classes)))
+    place = FoldPlace(0, tmp_path / "checkpoint.pt")
+    result = train_fold(sides, bags, outcome, settings, place, torch.device("cpu"))
+    for epoch, (ours, train, val) in enumerate(zip(result.history, expected["train"], expected["val"], strict=True)):
         theirs = {name: value for name, value in {**train, **val}.items() if name != "epoch"}
         assert {name: ours[name] for name in theirs} == pytest.approx(theirs, abs=TOLERANCE), f"epoch {epoch}"
-    assert result.test_auc == pytest.approx(expected["test_auc"], abs=TOLERANCE)
-    assert result.val_auc == pytest.approx(expected["val_auc"], abs=TOLERANCE)
+    assert result.test_figures["auc"] == pytest.approx(expected["test_auc"], abs=TOLERANCE)
+    assert result.val_figures["auc"] == pytest.approx(expected["val_auc"], abs=TOLERANCE)
     assert 1 - result.test.error == pytest.approx(expected["test_acc"], abs=TOLERANCE)
     assert 1 - result.val.error == pytest.approx(expected["val_acc"], abs=TOLERANCE)
     assert result.test_split.slide_ids == list(expected["test_prob"])

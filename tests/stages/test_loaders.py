@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from datasets.bag_cache import read_bags
+from datasets.bags import survey_bags
 from datasets.dataset_generic import Generic_Split
-from stages.loaders import class_weights, part_for_testing, training_loader
+from stages.loaders import class_weights, part_for_testing, training_bags
+from tests.datasets.cohorts import write_pt
 from utils.processes import worker_context
 from utils.seed import seed_everything
-
-CPU = torch.device("cpu")
 
 
 def split_of(labels: list[int], folder=None, n_classes: int = 3) -> Generic_Split:
@@ -20,20 +21,26 @@ def split_of(labels: list[int], folder=None, n_classes: int = 3) -> Generic_Spli
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-def test_worker_processes_keep_the_order(tmp_path, weighted):
-    (tmp_path / "pt_files").mkdir()
-    for number in range(6):
-        torch.save(torch.full((1, 2), float(number)), tmp_path / "pt_files" / f"s{number}.pt")
+@pytest.mark.parametrize("n_workers", [0, 2])
+@pytest.mark.parametrize("cache_gb", [0, 1])
+def test_the_order_is_that_of_a_data_loader_with_and_without_workers(tmp_path, weighted, n_workers, cache_gb):
+    split = split_of([0, 1] * 3, tmp_path, 2)
+    for number, slide_id in enumerate(split.slide_ids):
+        write_pt(tmp_path, slide_id, torch.full((1, 2), float(number)))
+    cache = read_bags(survey_bags(split.feature_folders), cache_gb=cache_gb)
+    ours = training_bags(split, torch.arange(6), cache, weighted=weighted)
+    how = {"num_workers": n_workers, "multiprocessing_context": worker_context() if n_workers else None}
+    loader = DataLoader(range(6), sampler=ours.sampler, **how)
 
-    def passes(n_workers: int) -> list[float]:
+    def passes(bags, number_of) -> list[int]:
         seed_everything(1)
-        ours = training_loader(split_of([0, 1] * 3, tmp_path, 2), CPU, weighted=weighted)
-        how = {"num_workers": n_workers, "multiprocessing_context": worker_context() if n_workers else None}
-        loader = DataLoader(ours.dataset, sampler=ours.sampler, collate_fn=ours.collate_fn, **how)
-        return [features[0, 0].item() for _ in range(3) for features, _ in loader]
+        torch.rand(5)  # as drop-out draws between passes
+        return [number_of(bag) for _ in range(3) for bag in bags]
 
-    assert passes(0) == passes(2)
-    assert len(set(passes(0))) > 1
+    order = passes(ours, lambda bag: int(bag[0][0, 0]))
+    assert order == passes(loader, int)
+    assert order == passes(ours, lambda bag: int(bag[1]))
+    assert len(set(order)) > 1
 
 
 def test_every_class_present_weighs_the_same_together():

@@ -1,7 +1,6 @@
 """main.py as a user runs it."""
 
 import json
-import math
 import pickle
 import re
 from pathlib import Path
@@ -13,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from models.checkpoint import load_model
 from models.checkpoint_facts import features_trained_on
-from stages import training
+from stages import fold_job
 from tests.stages.runs import EMBED_DIM, FEATURES, IDS, RUN, SPLITS, TABLE, train, write_cohort, write_provenance
 
 
@@ -42,7 +41,9 @@ def tags(folder: Path) -> set[str]:
 def test_a_run_leaves_the_files_that_users_know(capsys):
     assert train() == 0
     of_a_fold = ["s_{}_checkpoint.pt", "s_{}_checkpoint.json", "split_{}_results.pkl", "splits_{}.csv"]
-    expected = {name.format(fold) for name in of_a_fold for fold in range(3)} | {"summary.csv", "experiment_toy.txt"}
+    of_a_fold += ["s_{}_predictions.csv", "s_{}_history.csv", "s_{}_done.json"]
+    of_a_run = {"summary.csv", "experiment_toy.txt", "config.yaml"}
+    expected = {name.format(fold) for name in of_a_fold for fold in range(3)} | of_a_run
     assert {path.name for path in RUN.iterdir()} == expected
     summary = pd.read_csv(RUN / "summary.csv")
     assert list(summary.columns) == ["Unnamed: 0", "folds", "test_auc", "val_auc", "test_acc", "val_acc"]
@@ -167,10 +168,13 @@ def test_a_class_absent_from_training_costs_a_warning(caplog):
 
 
 @pytest.mark.parametrize("flags", [[], ["--early_stopping"]])
-def test_a_loss_that_is_no_number_does_not_stop_the_run(flags, caplog):
-    assert train("--k_end", "1", "--lr", "1e30", "--opt", "sgd", *flags) == 0
-    assert math.isnan(pd.read_csv(RUN / "summary_partial_0_1.csv")["test_auc"].item())
-    assert "no numbers" in caplog.text
+def test_a_loss_that_is_no_number_stops_that_fold_and_keeps_the_last_finite_parameters(flags, caplog):
+    assert train("--lr", "1e30", "--opt", "sgd", *flags) == 1
+    assert caplog.text.count("the loss was no number in epoch 0") >= 3
+    assert pd.read_csv(RUN / "summary.csv")["test_auc"].between(0, 1).all()
+    for fold in range(3):
+        state = torch.load(RUN / f"s_{fold}_checkpoint.pt", weights_only=True)
+        assert all(tensor.isfinite().all() for tensor in state.values())
 
 
 def test_testing_takes_a_tenth_of_every_class():
@@ -255,7 +259,7 @@ def test_a_fold_that_is_stopped_does_not_go_by_the_features_of_an_earlier_run(mo
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "train_fold", stopped)
+    monkeypatch.setattr(fold_job, "train_fold", stopped)
     assert train("--k_end", "1") == 130
     assert features_trained_on(RUN / "s_0_checkpoint.pt") == {}
 

@@ -1,0 +1,179 @@
+"""One fold as a job of its own: trained, evaluated, and all its files written; in this process or in another."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from datasets.bag_cache import BagCache
+from datasets.dataset_generic import Generic_Split
+from datasets.split_file import SplitIds, write_split
+from models.checkpoint_facts import remove_checkpoint_facts, write_checkpoint_facts
+from stages.fold import FoldPlace, FoldResult, Sides, TrainingSettings, train_fold
+from stages.outcomes.outcome import Outcome
+from stages.pass_figures import PassFigures
+from stages.run_files import (
+    FoldRecord,
+    checkpoint_path,
+    log_folder,
+    read_fold_record,
+    record_path,
+    state_path,
+    write_fold_predictions,
+    write_fold_record,
+    write_fold_results,
+    write_history,
+)
+from stages.runner import Result
+from utils.fingerprint import fingerprint
+
+logger = logging.getLogger(__name__)
+
+DONE, KEPT, STOPPED = "trained", "kept", "stopped"
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """All that a fold needs.
+
+    Attributes:
+        fold: its number.
+        sides: training, validation and test slides.
+        bags: their features.
+        outcome: what is predicted of them.
+        settings: how to train.
+        made_from: what the features were made from.
+        task: what is learned, for the checkpoint's configuration.
+        folder: of the run.
+        device: where to compute.
+        log_data: write tensorboard logs.
+        resume: go on where an interrupted run stopped.
+        threads: of the processor; None: as many as there are.
+    """
+
+    fold: int
+    sides: Sides
+    bags: BagCache
+    outcome: Outcome
+    settings: TrainingSettings
+    made_from: dict[str, str]
+    task: dict[str, Any]
+    folder: Path
+    device: torch.device
+    log_data: bool = False
+    resume: bool = False
+    threads: int | None = None
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What decides the result, in values that JSON has."""
+        hashes = [self.bags.hashes[slide_id] for side in self.sides for slide_id in side.slide_ids]
+        sides = [[side.slide_ids, self.outcome.targets(side).tolist()] for side in self.sides]
+        return {
+            **asdict(self.settings),
+            "features": fingerprint(hashes=hashes),
+            "split": fingerprint(sides=sides),
+            "outcome": self.outcome.describe(),
+        }
+
+
+def run_fold(job: FoldJob) -> Result:
+    """Train a fold and write its files, or keep those of one that is done."""
+    name = f"fold {job.fold}"
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    record = read_fold_record(job.folder, job.fold) if job.resume else None
+    if record is not None:
+        return _result(name, KEPT, record)
+    place = _place(job)
+    if not job.resume:
+        _remove_earlier(job)
+    write_split(job.folder / f"splits_{job.fold}.csv", SplitIds(*(side.slide_ids for side in job.sides)))
+    bags = job.bags.to(job.device)
+    result = train_fold(job.sides, bags, job.outcome, job.settings, place, job.device)
+    record = FoldRecord(job.decisive, _figures(result), result.stopped)
+    _write(job, place, result, record)
+    return _result(name, STOPPED if result.stopped else DONE, record)
+
+
+def _place(job: FoldJob) -> FoldPlace:
+    return FoldPlace(
+        fold=job.fold,
+        checkpoint=checkpoint_path(job.folder, job.fold),
+        log_dir=log_folder(job.folder, job.fold) if job.log_data else None,
+        state=state_path(job.folder, job.fold),
+        fingerprint=fingerprint(**job.decisive),
+        resume=job.resume,
+    )
+
+
+def _remove_earlier(job: FoldJob) -> None:
+    """Remove what an earlier run says of this fold: one that is stopped must not go by it."""
+    remove_checkpoint_facts(checkpoint_path(job.folder, job.fold))
+    for path in (record_path(job.folder, job.fold), state_path(job.folder, job.fold)):
+        path.unlink(missing_ok=True)
+
+
+def _write(job: FoldJob, place: FoldPlace, result: FoldResult, record: FoldRecord) -> None:
+    model = job.settings.model
+    write_checkpoint_facts(place.checkpoint, job.made_from, model.embed_dim, model=model, task=job.task)
+    if job.outcome.name == "classification":
+        write_fold_results(job.folder, job.fold, result.test_split.slide_ids, result.test)
+    tables = {
+        "val": _predictions(job.outcome, result.val_split, result.val),
+        "test": _predictions(job.outcome, result.test_split, result.test),
+    }
+    write_fold_predictions(job.folder, job.fold, tables)
+    write_history(job.folder, job.fold, result.history)
+    write_fold_record(job.folder, job.fold, record)
+    state_path(job.folder, job.fold).unlink(missing_ok=True)
+
+
+def _predictions(outcome: Outcome, split: Generic_Split, done: PassFigures) -> pd.DataFrame:
+    ids = {"slide_id": split.slide_ids, "case_id": list(split.slide_data["case_id"])}
+    return pd.DataFrame({**ids, **outcome.columns(done)})
+
+
+def _figures(result: FoldResult) -> dict[str, float]:
+    """Return ``test_auc, val_auc, test_acc, val_acc``, or those of another outcome, in this order."""
+    sides = {"test": result.test_figures, "val": result.val_figures}
+    return {f"{side}_{name}": sides[side][name] for name in result.test_figures for side in sides}
+
+
+def _result(name: str, status: str, record: FoldRecord) -> Result:
+    shown = ", ".join(f"{figure} {value:.4f}" for figure, value in record.figures.items())
+    logger.info("%s: %s%s", name, shown, " (kept)" if status == KEPT else "")
+    return Result(name, status, record.stopped, failed=bool(record.stopped))
+
+
+def differing_settings(record: FoldRecord, job: FoldJob) -> str:
+    """Return in what a fold that is done differs from what is asked for now; empty where in nothing."""
+    return _difference(record.settings, job.decisive)
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> str:
+    parts = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            parts.append(_difference(old, new, f"{name}."))
+        elif old != new:
+            parts.append(f"other {name}" if name in ("features", "split") else f"{prefix}{name} {old}, now {new}")
+    return ", ".join(filter(None, parts))
+
+
+def without(sides: Sides, slide_ids: set[str]) -> Sides:
+    """Return the sides without some slides."""
+    train, val, test = (
+        side.subset([row for row, slide_id in enumerate(side.slide_ids) if slide_id not in slide_ids]) for side in sides
+    )
+    return train, val, test
+
+
+def at_once(job: FoldJob, n_jobs: int) -> FoldJob:
+    """Return a job that shares the processor's threads with others that run at the same time."""
+    return replace(job, threads=max(1, torch.get_num_threads() // n_jobs))

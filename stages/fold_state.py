@@ -1,0 +1,66 @@
+"""``s_<i>_resume.pt``: all that an interrupted fold needs to go on as if nothing had been. Owner of that format.
+
+Tensors and plain values only. It goes when the fold is done.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from utils.atomic import atomic_path
+from utils.torch_file import DamagedFileError, read_torch_file
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FoldState:
+    """A fold between two epochs.
+
+    Attributes:
+        fingerprint: of the settings and bags; a state of others does not serve.
+        epoch: the next one.
+        model, optimizer: their state dictionaries.
+        rng, cuda_rng: states of torch's generators: nothing else draws while training.
+        best_loss, epochs_without: of early stopping.
+        history: the rows of the epochs done.
+    """
+
+    fingerprint: str
+    epoch: int
+    model: State
+    optimizer: State
+    rng: torch.Tensor
+    cuda_rng: torch.Tensor | None
+    best_loss: float
+    epochs_without: int
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def rng_states(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return the states of the generators that training draws from: the processor's and the GPU's."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def set_rng_states(state: FoldState, device: torch.device) -> None:
+    """Let the generators go on where they were."""
+    torch.set_rng_state(state.rng)
+    if device.type == "cuda" and state.cuda_rng is not None:
+        torch.cuda.set_rng_state(state.cuda_rng, device)
+
+
+def write_fold_state(path: Path, state: FoldState) -> None:
+    """Write the state of a fold, atomically."""
+    with atomic_path(path) as part:
+        torch.save(asdict(state), part)
+
+
+def read_fold_state(path: Path, fingerprint: str) -> FoldState | None:
+    """Read the state of a fold; None where there is none that serves: the fold then starts anew."""
+    try:
+        state = FoldState(**read_torch_file(path))
+    except (DamagedFileError, TypeError):
+        return None
+    return state if state.fingerprint == fingerprint else None

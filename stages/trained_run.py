@@ -1,0 +1,142 @@
+"""A trained run as evaluation and prediction take it: the models of its folds, and whether features fit them."""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from datasets.bag_cache import DEFAULT_CACHE_GB, BagCache, read_bags
+from datasets.bags import BagSurvey, bag_h5_path, survey_bags
+from datasets.cohort_provenance import cohort_provenance
+from datasets.encoder_facts import encoder_difference
+from models.checkpoint import load_model
+from models.checkpoint_facts import features_trained_on, read_checkpoint_config
+from stages.outcomes.classification import Classification
+from stages.outcomes.of_task import outcome_of_checkpoint
+from stages.outcomes.outcome import Outcome
+from stages.run_files import checkpoint_path
+from utils.errors import UsageError
+from utils.lookup import require_folder
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the user says the checkpoints are; None takes what they are.
+
+    Attributes:
+        model_type, model_size, n_classes, embed_dim: see ``ModelSettings``.
+        drop_out: the rate of training where a checkpoint does not say it; without effect on a trained model.
+    """
+
+    model_type: str | None = None
+    model_size: str | None = None
+    n_classes: int | None = None
+    embed_dim: int | None = None
+    drop_out: float = 0.25
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """The folds of a run.
+
+    Attributes:
+        folder: of the run.
+        models: by fold, in evaluation mode.
+        outcome: what they predict.
+    """
+
+    folder: Path
+    models: dict[int, nn.Module]
+    outcome: Outcome
+
+    def read_features(
+        self, folders: Mapping[str, Path], cache_gb: float = DEFAULT_CACHE_GB
+    ) -> tuple[BagSurvey, BagCache]:
+        """Read the features of slides.
+
+        Returns:
+            What is wrong with some of them, and the others.
+
+        Raises:
+            UsageError: they are of another encoder or length than the models were trained on; names both.
+        """
+        where = ", ".join(sorted({str(folder) for folder in folders.values()}))
+        made_from = cohort_provenance(bag_h5_path(folder, slide_id) for slide_id, folder in folders.items())
+        for fold in self.models:
+            _refuse_other_encoder(checkpoint_path(self.folder, fold), where, made_from)
+        survey = survey_bags(folders)
+        self._refuse_other_length(survey.width, where)
+        return survey, read_bags(survey, cache_gb)
+
+    def _refuse_other_length(self, width: int, where: str) -> None:
+        for fold, model in self.models.items():
+            if width and model.embed_dim != width:
+                raise UsageError(
+                    f"fold {fold} was trained on features of length {model.embed_dim}, {where} has {width}"
+                )
+
+
+def open_run(folder: Path, folds: Iterable[int], expected: Expected, device: torch.device) -> TrainedRun:
+    """Load the models of a run.
+
+    Raises:
+        UsageError: a checkpoint is missing, damaged or other than expected, or the folds predict different things.
+    """
+    models = {
+        fold: load_model(
+            checkpoint_path(folder, fold),
+            model_type=expected.model_type,
+            model_size=expected.model_size,
+            n_classes=expected.n_classes,
+            embed_dim=expected.embed_dim,
+            drop_out=expected.drop_out,
+            device=device,
+        )
+        for fold in folds
+    }
+    return TrainedRun(folder, models, _outcome(folder, models))
+
+
+def run_folder_of(results_dir: str, models_exp_code: str) -> Path:
+    """Return the folder of a run, or raise a UsageError."""
+    return require_folder(Path(results_dir) / models_exp_code, flag="--models_exp_code")
+
+
+def folds_of(folder: Path) -> list[int]:
+    """Return the folds that a run has checkpoints of."""
+    found = (re.fullmatch(r"s_(\d+)_checkpoint\.pt", path.name) for path in folder.glob("s_*_checkpoint.pt"))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def _outcome(folder: Path, models: Mapping[int, nn.Module]) -> Outcome:
+    """Return what the checkpoints say that they predict; those of the original predict classes without names."""
+    said = {fold: read_checkpoint_config(checkpoint_path(folder, fold)) for fold in models}
+    tasks = {fold: config.task for fold, config in said.items() if config is not None and config.task is not None}
+    outcomes = {fold: outcome_of_checkpoint(task) for fold, task in tasks.items()}
+    if not outcomes:
+        n_classes = cast(int, next(iter(models.values())).n_classes)
+        return Classification(tuple(str(number) for number in range(n_classes)))
+    first, *others = outcomes.items()
+    for fold, outcome in others:
+        if outcome.describe() != first[1].describe():
+            raise UsageError(
+                f"{folder}: fold {first[0]} predicts {first[1].describe()}, fold {fold} {outcome.describe()}; "
+                "evaluate them one at a time with --fold"
+            )
+    return first[1]
+
+
+def _refuse_other_encoder(checkpoint: Path, where: str, made_from: dict[str, str]) -> None:
+    difference = encoder_difference(features_trained_on(checkpoint), made_from)
+    if difference:
+        raise UsageError(
+            f"{checkpoint} was trained on other features than those in {where}: {difference}; "
+            "point --data_root_dir to features of the first"
+        )
