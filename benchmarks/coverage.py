@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
-from sklearn.metrics import auc, roc_curve
 
 from benchmarks.setting import setting
 from metrics.bootstrap import METHOD, intervals
@@ -71,7 +70,7 @@ def auc_interval(
 ) -> tuple[float, float]:
     """Return the interval of the AUC of N slides."""
     bounds = intervals(
-        lambda rows: [float(auc(*roc_curve(positive[rows], scores[rows])[:2]))],
+        lambda rows: [area(positive[rows], scores[rows])],
         [str(patient) for patient in patients],
         strata=positive.astype(int),
         n_resamples=n_resamples,
@@ -79,6 +78,13 @@ def auc_interval(
     )
     low, high = bounds[0].tolist()
     return low, high
+
+
+def area(positive: np.ndarray, scores: np.ndarray) -> float:
+    """Return the AUC as the part of pairs ranked right, ties half: scikit-learn's, but much faster."""
+    above, below = scores[positive], np.sort(scores[~positive])
+    beaten = np.searchsorted(below, above, "left") + np.searchsorted(below, above, "right")
+    return float(beaten.mean() / (2 * len(below)))
 
 
 if __name__ == "__main__":

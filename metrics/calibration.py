@@ -91,14 +91,14 @@ def fit_temperature(validation: Predictions) -> Temperature:
     if len(np.unique(labels)) < 2:
         return Temperature(NAN, f"all validation slides are of class {validation.class_names[labels[0]]}")
     bound = np.log(MAX_TEMPERATURE)
-    found = minimize_scalar(
-        lambda log_t: _log_loss(labels, scaled(probabilities, np.exp(log_t))), bounds=(-bound, bound), method="bounded"
-    )
+
+    def loss(log_temperature: float) -> float:
+        return _log_loss(labels, scaled(probabilities, np.exp(log_temperature)))
+
+    found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded")
     temperature = float(np.exp(found.x))
-    if abs(found.x) > 0.99 * bound:
-        return Temperature(
-            temperature, f"{temperature:.3g} is the limit: the validation slides are too few or too easy"
-        )
+    if min(loss(-bound), loss(bound)) <= found.fun + 1e-9:
+        return Temperature(temperature, "the validation slides are too few, or too easy, for one to be the best")
     return Temperature(temperature)
 
 

@@ -171,13 +171,11 @@ def _warnings(
 ) -> list[str]:
     sets = {fold.name: fold.test for fold in folds} | {main: whole}
     found = [f"{name}: {reason}" for name, part in sets.items() for reason in undefined_because(part)]
-    found += [f"{name}: temperature {t.reason}" for name, t in temperatures.items() if t.reason]
+    found += [f"{name}: no temperature scaling: {t.reason}" for name, t in temperatures.items() if t.reason]
     mixed = whole.patients_of_several_classes()
     if mixed:
-        rule = {"max": "the highest", "maj": "the most frequent"}[config.voting]
-        found.append(
-            f"{len(mixed)} patients have slides of several classes, such as {mixed[0]}; {rule} counts as theirs"
-        )
+        rule = VOTING_RULES[config.voting]
+        found.append(f"{len(mixed)} patients have slides of several classes, such as {mixed[0]}: {rule} counts")
     often = [name for name, times in times_tested([fold.test for fold in folds]).items() if times > 1]
     if often and main == "pooled":
         found.append(f"pooled: {len(often)} slides were tested by several folds, and their mean is taken")
