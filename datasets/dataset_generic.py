@@ -269,6 +269,7 @@ class Generic_MIL_Dataset(Generic_WSI_Classification_Dataset):
     def __init__(self, data_dir: DataDir, **kwargs) -> None:
         super().__init__(**kwargs)
         self.data_dir = data_dir
+        self.task_type = "classification"
 
 
 def open_task(
@@ -286,5 +287,5 @@ def open_task(
         patient_strat=patient_strat,
         patient_voting=task.patient_voting,
     )
-    dataset.source_col = task.source_col
+    dataset.source_col, dataset.task_type = task.source_col, task.type
     return dataset

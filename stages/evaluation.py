@@ -87,10 +87,10 @@ class EvaluationConfig:
             where="--save_exp_code" if self.save_exp_code else "without --save_exp_code, --models_exp_code",
         )
 
-    @property
-    def expected(self) -> Expected:
-        """What the checkpoints should be."""
-        return Expected(self.model_type, self.model_size, None, self.embed_dim, self.drop_out)
+    def expected_of(self, dataset: Generic_MIL_Dataset | None = None) -> Expected:
+        """Return what the checkpoints should be, for the classes of a cohort."""
+        n_classes = dataset.num_classes if dataset is not None and dataset.task_type == "classification" else None
+        return Expected(self.model_type, self.model_size, n_classes, self.embed_dim, self.drop_out)
 
 
 def evaluate(config: EvaluationConfig) -> int:
@@ -103,7 +103,7 @@ def evaluate(config: EvaluationConfig) -> int:
     dataset, config = _open_cohort(config, folder)
     sets = _slides_to_evaluate(dataset, config, folder)
     device = pick_device()
-    run = open_run(folder, config.folds, config.expected, device)
+    run = open_run(folder, config.folds, config.expected_of(dataset), device)
     outcome = _outcome_for(run, dataset)
     folders = {slide_id: place for slides in sets.values() for slide_id, place in slides.feature_folders.items()}
     survey, bags = run.read_features(folders)

@@ -299,10 +299,11 @@ def check_settings(settings: TrainingSettings) -> None:
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Return Adam, or SGD with momentum, over the parameters that learn; all of them in one step of the device."""
+    """Return Adam, or SGD with momentum, over the parameters that learn."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if settings.opt == "sgd":
-        return torch.optim.SGD(parameters, lr=settings.lr, momentum=SGD_MOMENTUM, weight_decay=settings.reg, fused=True)
+        # not fused: that fails where a parameter has had no gradient yet, such as of a class not drawn so far
+        return torch.optim.SGD(parameters, lr=settings.lr, momentum=SGD_MOMENTUM, weight_decay=settings.reg)
     return torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.reg, fused=True)
 
 

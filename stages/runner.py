@@ -41,7 +41,7 @@ def run_each(
     *,
     unit: str = "slide",
     failed_status: str = "failed",
-    on_result: Callable[[Result], None] | None = None,
+    on_result: Callable[[Result], object] | None = None,
     num_workers: int = 1,
     preload: Sequence[str] = PATCHING,
 ) -> list[Result]:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from datasets.bag_cache import DEFAULT_CACHE_GB, BagCache, read_bags
 from datasets.bags import BagSurvey, bag_h5_path, survey_bags
 from datasets.cohort_provenance import cohort_provenance
@@ -33,7 +35,7 @@ from stages.run_files import (
     write_settings,
     write_summary,
 )
-from stages.runner import Result, run_each, summarise
+from stages.runner import run_each, summarise
 from utils.device import pick_device
 from utils.errors import UsageError
 from utils.lookup import require_writable
@@ -253,17 +255,18 @@ def _run_folds(run: _Run, jobs: dict[int, FoldJob]) -> int:
         {f"fold {fold}": partial(run_fold, job) for fold, job in jobs.items()},
         unit="fold",
         failed_status="failed_training",
-        on_result=partial(_write_summary, run),
+        on_result=lambda _: _write_summary(run),
         num_workers=n_workers,
         preload=PRELOAD,
     )
-    path, table = _write_summary(run)
-    print(table_text(table))
-    logger.info("summary: %s", path)
+    if any(read_fold_record(run.folder, fold) for fold in jobs):
+        path, table = _write_summary(run)
+        print(table_text(table))
+        logger.info("summary: %s", path)
     return summarise(results, unit="fold")
 
 
-def _write_summary(run: _Run, result: Result | None = None) -> Any:
+def _write_summary(run: _Run) -> tuple[Path, pd.DataFrame]:
     """Write the figures of the folds that are done; after every fold, so that a run that is stopped keeps them."""
     records = {fold: read_fold_record(run.folder, fold) for fold in run.splits}
     rows = [{"folds": fold, **record.figures} for fold, record in records.items() if record is not None]
