@@ -21,6 +21,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_task_flags(parser)
     add = parser.add_argument
     add("--models_exp_code", required=True, metavar="NAME", help="folder of the run, <EXP_CODE>_s<SEED>")
+    add(
+        "--predict",
+        action="store_true",
+        help="predict slides without labels: all in --data_dir, or those of --csv_path",
+    )
     add("--save_exp_code", metavar="NAME", help="name of the results (default: MODELS_EXP_CODE)")
     add("--results_dir", type=path, default="./results", metavar="DIR", help="where runs are")
     add("--splits_dir", type=path, metavar="NAME|DIR", help="splits, in splits/ (default: the run's own)")
@@ -47,9 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     from datasets.tasks import TaskFlags
     from stages.evaluation import EvaluationConfig, evaluate
+    from stages.prediction import predict
 
     task = TaskFlags(**task_flags(args))
-    return evaluate(EvaluationConfig(task=task, **vars(args)))
+    run = predict if vars(args).pop("predict") else evaluate
+    return run(EvaluationConfig(task=task, **vars(args)))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,19 @@ def _h5_paths(features_dir: str | Path, slide_id: str) -> tuple[Path, Path]:
     return h5_path(features_dir, slide_id), Path(features_dir) / f"{slide_id}.h5"
 
 
+def bags_in(features_dir: Path) -> list[str]:
+    """Return the slides that have a file of features in a folder, in alphabetical order.
+
+    Raises:
+        UsageError: there is none.
+    """
+    files = [*features_dir.glob("pt_files/*.pt"), *features_dir.glob("h5_files/*.h5"), *features_dir.glob("*.h5")]
+    ids = sorted({path.stem for path in files})
+    if not ids:
+        raise UsageError(f"{features_dir}: no features there ({LAYOUTS})")
+    return ids
+
+
 def read_bag(features_dir: str | Path, slide_id: str) -> torch.Tensor:
     """Return the features (N, D) float32 of a slide.
 

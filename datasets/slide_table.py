@@ -90,6 +90,22 @@ def read_slide_table(
     return SlideTable(Path(path), kept.assign(**what), class_names, left_out)
 
 
+def read_slide_list(path: str | Path, slide_col: str = "slide_id", patient_col: str = "case_id") -> pd.DataFrame:
+    """Read a CSV of slides without labels.
+
+    Returns:
+        ``slide_id`` and ``case_id``, and the file's other columns; without a column of patients each slide is one.
+
+    Raises:
+        UsageError: no such file or column, a slide twice, or an id that cannot be a file name.
+    """
+    table = read_text_table(path, required=(slide_col,), kind=KIND)
+    if patient_col not in table:
+        logger.info("%s has no column %s: each slide counts as a patient", path, patient_col)
+        patient_col = slide_col
+    return _with_ids(table, slide_col, patient_col, path)
+
+
 def write_slide_table(path: str | Path, slides: pd.DataFrame) -> None:
     """Write rows of ``case_id, slide_id, label`` (label text) and any further columns, atomically."""
     first = ["case_id", "slide_id", "label"]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from datasets.bag_cache import BagCache
+from datasets.bag_cache import BagCache, read_bags
 from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_task
 from datasets.split_file import SIDES, SplitIds, find_split_folder, read_split, split_path
 from datasets.tasks import TaskFlags
@@ -75,6 +75,11 @@ class EvaluationConfig:
         return fold_range(self.k, self.k_start, self.k_end)
 
     @property
+    def names_folds(self) -> bool:
+        """Whether it says which folds, and does not leave that to the defaults."""
+        return (self.k_start, self.k_end, self.fold) != (-1, -1, -1)
+
+    @property
     def run_folder(self) -> Path:
         """The folder of the trained run."""
         return run_folder_of(self.results_dir, self.models_exp_code)
@@ -106,7 +111,8 @@ def evaluate(config: EvaluationConfig) -> int:
     run = open_run(folder, config.folds, config.expected_of(dataset), device)
     outcome = _outcome_for(run, dataset)
     folders = {slide_id: place for slides in sets.values() for slide_id, place in slides.feature_folders.items()}
-    survey, bags = run.read_features(folders)
+    survey = run.survey(folders)
+    bags = read_bags(survey)
     survey.require_sound(", ".join(sorted({str(place) for place in folders.values()})))
     out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(config))

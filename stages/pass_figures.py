@@ -40,11 +40,15 @@ class PassFigures:
         self._bag_losses.append(bag_loss.detach())
         self._targets.append(target)
         for output in outputs:
-            self._logits.append(output.logits.detach())
-            self._probabilities.append(output.probabilities.detach())
-            self._predicted.append(output.predicted.detach())
-            if "instance_loss" in output.extras:
-                self._instance_losses.append(output.extras["instance_loss"].detach())
+            self.add_output(output)
+
+    def add_output(self, output: BagOutput) -> None:
+        """Note what a model said of a bag of which nothing is known."""
+        self._logits.append(output.logits.detach())
+        self._probabilities.append(output.probabilities.detach())
+        self._predicted.append(output.predicted.detach())
+        if "instance_loss" in output.extras:
+            self._instance_losses.append(output.extras["instance_loss"].detach())
 
     @property
     def loss(self) -> float:

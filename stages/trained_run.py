@@ -10,7 +10,6 @@ from typing import cast
 import torch
 from torch import nn
 
-from datasets.bag_cache import DEFAULT_CACHE_GB, BagCache, read_bags
 from datasets.bags import BagSurvey, bag_h5_path, survey_bags
 from datasets.cohort_provenance import cohort_provenance
 from datasets.encoder_facts import encoder_difference
@@ -50,19 +49,16 @@ class TrainedRun:
         folder: of the run.
         models: by fold, in evaluation mode.
         outcome: what they predict.
+        device: where the models are.
     """
 
     folder: Path
     models: dict[int, nn.Module]
     outcome: Outcome
+    device: torch.device
 
-    def read_features(
-        self, folders: Mapping[str, Path], cache_gb: float = DEFAULT_CACHE_GB
-    ) -> tuple[BagSurvey, BagCache]:
-        """Read the features of slides.
-
-        Returns:
-            What is wrong with some of them, and the others.
+    def survey(self, folders: Mapping[str, Path]) -> BagSurvey:
+        """Return which slides have features, by the feature folder of each.
 
         Raises:
             UsageError: they are of another encoder or length than the models were trained on; names both.
@@ -73,7 +69,7 @@ class TrainedRun:
             _refuse_other_encoder(checkpoint_path(self.folder, fold), where, made_from)
         survey = survey_bags(folders)
         self._refuse_other_length(survey.width, where)
-        return survey, read_bags(survey, cache_gb)
+        return survey
 
     def _refuse_other_length(self, width: int, where: str) -> None:
         for fold, model in self.models.items():
@@ -101,7 +97,7 @@ def open_run(folder: Path, folds: Iterable[int], expected: Expected, device: tor
         )
         for fold in folds
     }
-    return TrainedRun(folder, models, _outcome(folder, models))
+    return TrainedRun(folder, models, _outcome(folder, models), device)
 
 
 def run_folder_of(results_dir: str, models_exp_code: str) -> Path:

@@ -1,13 +1,17 @@
 """One seed gives the curve of the original: initialisation, order of bags, losses and figures.
 
-The bags' split has slides of one patient on several sides, which ``main.py`` refuses; so the fold is trained directly.
+The bags' split has slides of one patient on several sides, which ``main.py`` refuses; so its folds are run directly.
 """
 
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,8 +19,12 @@ from datasets.bag_cache import BagCache, read_bags
 from datasets.bags import survey_bags
 from datasets.dataset_generic import Generic_MIL_Dataset
 from models.builder import ModelSettings
-from stages.fold import FoldPlace, Sides, TrainingSettings, train_fold
+from stages import fold
+from stages.fold import Sides, TrainingSettings
+from stages.fold_job import FoldJob, at_once, run_fold
 from stages.outcomes.classification import Classification
+from stages.run_files import read_fold_predictions, read_fold_record, read_history
+from stages.runner import run_each
 
 TOLERANCE = 2e-3
 
@@ -79,34 +87,108 @@ def settings_of_run(name: str, cohort: Cohort, seed: int) -> TrainingSettings:
     )
 
 
+def read(sides: Sides, cache_gb: float) -> BagCache:
+    folders = {slide: folder for side in sides for slide, folder in side.feature_folders.items()}
+    return read_bags(survey_bags(folders), cache_gb)
+
+
 @pytest.fixture(scope="module")
 def bags(sides) -> BagCache:
-    return read_bags(survey_bags({slide: folder for side in sides for slide, folder in side.feature_folders.items()}))
+    return read(sides, 1)
 
 
-@pytest.mark.parametrize(
-    "run",
-    [
-        "clam_sb|svm|ce|inst",
-        "clam_mb|svm|ce|inst",
-        "clam_sb|ce|svm|inst",
-        "mil|None|ce|inst",
-        "clam_sb|None|ce|no_inst",
-    ],
-)
-def test_the_curve_is_that_of_the_original(cohort, golden, sides, bags, tmp_path, run):
-    expected = golden["runs"][run]
-    settings = settings_of_run(run, cohort, golden["seed"])
-    outcome = Classification(tuple(f"class_{number}" for number in range(cohort.n_classes)))
-    place = FoldPlace(0, tmp_path / "checkpoint.pt")
-    result = train_fold(sides, bags, outcome, settings, place, torch.device("cpu"))
-    for epoch, (ours, train, val) in enumerate(zip(result.history, expected["train"], expected["val"], strict=True)):
+RUNS = [
+    "clam_sb|svm|ce|inst",
+    "clam_mb|svm|ce|inst",
+    "clam_sb|ce|svm|inst",
+    "mil|None|ce|inst",
+    "clam_sb|None|ce|no_inst",
+]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is compared: the figures of every epoch, and those of the parameters kept."""
+
+    history: list[dict[str, float]]
+    final: dict[str, float]
+    test: pd.DataFrame
+
+
+def job_of(cohort: Cohort, golden: dict, sides: Sides, bags: BagCache, folder: Path, run: str) -> FoldJob:
+    return FoldJob(
+        fold=0,
+        sides=sides,
+        bags=bags,
+        outcome=Classification(tuple(f"class_{number}" for number in range(cohort.n_classes))),
+        settings=settings_of_run(run, cohort, golden["seed"]),
+        made_from={},
+        task={},
+        folder=folder,
+        device=torch.device("cpu"),
+        resume=True,
+    )
+
+
+def result_in(folder: Path) -> Trained:
+    record = read_fold_record(folder, 0)
+    assert record is not None
+    return Trained(read_history(folder, 0).to_dict("records"), record.figures, read_fold_predictions(folder, 0)["test"])
+
+
+def assert_golden(trained: Trained, expected: dict) -> None:
+    for epoch, (ours, train, val) in enumerate(zip(trained.history, expected["train"], expected["val"], strict=True)):
         theirs = {name: value for name, value in {**train, **val}.items() if name != "epoch"}
         assert {name: ours[name] for name in theirs} == pytest.approx(theirs, abs=TOLERANCE), f"epoch {epoch}"
-    assert result.test_figures["auc"] == pytest.approx(expected["test_auc"], abs=TOLERANCE)
-    assert result.val_figures["auc"] == pytest.approx(expected["val_auc"], abs=TOLERANCE)
-    assert 1 - result.test.error == pytest.approx(expected["test_acc"], abs=TOLERANCE)
-    assert 1 - result.val.error == pytest.approx(expected["val_acc"], abs=TOLERANCE)
-    assert result.test_split.slide_ids == list(expected["test_prob"])
-    for row, theirs in zip(result.test.probabilities, expected["test_prob"].values(), strict=True):
-        assert row == pytest.approx(theirs, abs=TOLERANCE)
+    final = {name: expected[name] for name in ("test_auc", "val_auc", "test_acc", "val_acc")}
+    assert trained.final == pytest.approx(final, abs=TOLERANCE)
+    assert list(trained.test["slide_id"]) == list(expected["test_prob"])
+    shares = trained.test.filter(like="p_").to_numpy()
+    assert shares == pytest.approx(np.array(list(expected["test_prob"].values())).reshape(shares.shape), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("cache_gb", [0, 1])
+def test_the_curve_is_that_of_the_original_from_memory_and_from_files(cohort, golden, sides, tmp_path, run, cache_gb):
+    run_fold(job_of(cohort, golden, sides, read(sides, cache_gb), tmp_path, run))
+    assert_golden(result_in(tmp_path), golden["runs"][run])
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_curve_is_the_same_after_an_interruption_in_every_epoch(
+    cohort, golden, sides, bags, tmp_path, monkeypatch, run
+):
+    monkeypatch.setattr(fold, "SAVE_STATE_EVERY_S", 0)
+    whole = fold.run_pass
+    passes = 0
+
+    def interrupted_in_the_next_epoch(model, shown, *args, **kwargs):
+        nonlocal passes
+        passes += 1
+        if passes == 3:  # in the second epoch of this attempt: training, validation, training
+            whole(model, list(shown)[:7], *args, **kwargs)
+            raise KeyboardInterrupt
+        return whole(model, shown, *args, **kwargs)
+
+    monkeypatch.setattr(fold, "run_pass", interrupted_in_the_next_epoch)
+    job, n_interruptions = job_of(cohort, golden, sides, bags, tmp_path, run), 0
+    while read_fold_record(tmp_path, 0) is None:
+        passes = 0
+        try:
+            run_fold(job)
+        except KeyboardInterrupt:
+            n_interruptions += 1
+    assert n_interruptions == job.settings.max_epochs  # in each epoch but the first, and while the last is evaluated
+    assert_golden(result_in(tmp_path), golden["runs"][run])
+
+
+def test_the_curves_are_the_same_when_trained_side_by_side(cohort, golden, sides, bags, tmp_path):
+    jobs = {
+        f"fold {n}": replace(at_once(job_of(cohort, golden, sides, bags.share(), tmp_path, run), 2), fold=n)
+        for n, run in enumerate(RUNS)
+    }
+    tasks = {name: partial(run_fold, job) for name, job in jobs.items()}
+    results = run_each(tasks, num_workers=2, preload=("stages.fold_job",))
+    assert [result.status for result in results] == ["trained"] * len(RUNS)
+    for n, run in enumerate(RUNS):
+        assert_golden(result_in(tmp_path, n), golden["runs"][run])
