@@ -187,6 +187,8 @@ def _model_settings(config: TrainingConfig, task: Task, outcome: Outcome, embed_
         raise UsageError(
             f"--model_type {model.model_type} predicts classes alone; for {task.type}: {', '.join(fitting)}"
         )
+    if config.subtyping and outcome.name != "classification":
+        raise UsageError(f"--subtyping is of classes, and a task of {task.type} has none")
     if task.subtyping and not config.subtyping:
         logger.info("%s is a subtyping task: --subtyping is implied", task.name)
     subtyping = config.subtyping or task.subtyping

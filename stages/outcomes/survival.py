@@ -47,14 +47,14 @@ class Survival:
         return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
 
     def loss(self, name: str) -> Loss:
-        """Return a loss of outputs (W, C) against targets (W, 3)."""
-        if name == "cox":
+        """Return the loss of outputs (W, C) against targets (W, 3): there is one for each model."""
+        if self.model == "cox":
             return lambda outputs, targets: cox_partial_likelihood(outputs[:, 0], targets[:, 1], targets[:, 2])
         return lambda outputs, targets: hazard_nll(outputs, targets[:, 0], targets[:, 2])
 
     def bags_a_step(self, loss: str) -> int:
         """One bag at a time, or as many as Cox's loss compares."""
-        return BAGS_A_STEP_OF_COX if loss == "cox" else 1
+        return BAGS_A_STEP_OF_COX if self.model == "cox" else 1
 
     def figures(self, done: PassFigures, what: str, *, micro: bool = False, warn: bool = True) -> dict[str, float]:
         """Return ``cindex``, the part of pairs of patients whose risks and times are in the same order."""

@@ -130,10 +130,11 @@ def job_of(cohort: Cohort, golden: dict, sides: Sides, bags: BagCache, folder: P
     )
 
 
-def result_in(folder: Path) -> Trained:
-    record = read_fold_record(folder, 0)
+def result_in(folder: Path, number: int = 0) -> Trained:
+    record = read_fold_record(folder, number)
     assert record is not None
-    return Trained(read_history(folder, 0).to_dict("records"), record.figures, read_fold_predictions(folder, 0)["test"])
+    tested = read_fold_predictions(folder, number)["test"]
+    return Trained(read_history(folder, number).to_dict("records"), record.figures, tested)
 
 
 def assert_golden(trained: Trained, expected: dict) -> None:
