@@ -62,26 +62,23 @@ class BagCache:
             return self
         return replace(self, kept=self.kept.to(device))
 
-    def share(self) -> "BagCache":
-        """Return the same bags for other processes to use without a copy of their own."""
-        if self.kept.nbytes > PART_OF_SHARED_MEMORY * _free_shared_memory():
-            logger.warning("shared memory has no room for the features: each process takes a copy of its own")
-        else:
-            self.kept.share_memory_()
-        return self
 
-
-def read_bags(survey: BagSurvey, cache_gb: float = DEFAULT_CACHE_GB, dtype: str = "fp32") -> BagCache:
+def read_bags(
+    survey: BagSurvey, cache_gb: float = DEFAULT_CACHE_GB, dtype: str = "fp32", *, shared: bool = False
+) -> BagCache:
     """Read all sound bags of a survey; those with numbers that are not finite are rejected there.
 
     Args:
         survey: which bags there are, and how large.
         cache_gb: memory to keep bags in, in GiB.
         dtype: ``fp32``, or ``fp16`` for twice as many.
+        shared: other processes are to use the same memory, without a copy of their own.
     """
     kept_dtype = DTYPES[dtype]
     in_memory = _those_that_fit(survey, int(cache_gb * GIB) // (survey.width * kept_dtype.itemsize or 1))
     kept = torch.empty(sum(survey.n_patches[slide_id] for slide_id in in_memory), survey.width, dtype=kept_dtype)
+    if shared:
+        _share(kept)
     cache = BagCache(survey.width, kept)
     first = 0
     for slide_id, path in _with_bar(survey.paths):
@@ -143,5 +140,10 @@ def _log(cache: BagCache) -> None:
         logger.info("%d bags beyond --cache_gb are read from their files each time", len(cache.paths))
 
 
-def _free_shared_memory() -> int:
-    return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
+def _share(kept: torch.Tensor) -> None:
+    """Move a tensor to memory that processes share, before it is filled, so that it is never there twice."""
+    free = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
+    if kept.nbytes > PART_OF_SHARED_MEMORY * free:
+        logger.warning("shared memory has no room for the features: each process takes a copy of its own")
+    else:
+        kept.share_memory_()

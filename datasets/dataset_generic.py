@@ -20,7 +20,7 @@ from datasets.split_file import SplitIds, count_classes, read_split, write_split
 from datasets.splits import Split, check_split, describe_shared, monte_carlo_splits, patients_on_sides, slides_of_split
 from datasets.targets import LabelDict
 from datasets.tasks import Task, folders_of
-from datasets.units import patients_of, single_slides_of
+from datasets.units import describe_mixed, patients_of, single_slides_of
 from utils.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Generic_WSI_Classification_Dataset(Generic_Split):
         self._splits: Iterator[Split] = iter(())
         self._split: Split | None = None
         if print_info:
-            self._log_counts()
+            self._log_counts(patient_voting)
 
     @property
     def patient_cls_ids(self) -> list[np.ndarray]:
@@ -250,12 +250,15 @@ class Generic_WSI_Classification_Dataset(Generic_Split):
             logger.warning("split file %s: patient on more than one side: %s", csv_path, ", ".join(shared))
         return Split(*(np.flatnonzero(self.slide_data["slide_id"].isin(side)).tolist() for side in split))
 
-    def _log_counts(self) -> None:
+    def _log_counts(self, voting: str) -> None:
         logger.info("%s: %d slides, %d patients", self.table.path, len(self), len(self.patients))
         for name, slides, patients in zip(
             self.table.class_names, self.slide_cls_ids, self.patient_cls_ids, strict=True
         ):
             logger.info("  %s: %d slides, %d patients", name, len(slides), len(patients))
+        mixed = describe_mixed(self.slide_data, self.patients, self.table.class_names, voting)
+        if mixed:
+            logger.warning("%s: %s", self.table.path, mixed)
 
 
 class Generic_MIL_Dataset(Generic_WSI_Classification_Dataset):

@@ -1,11 +1,13 @@
 """What is drawn into a split as one: a patient with all slides, or a single slide."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from utils.lookup import require_choice
+from utils.wording import few
 
 VOTING = ("max", "maj")
 
@@ -62,6 +64,18 @@ def mixed_patients(slides: pd.DataFrame, patients: Units) -> list[int]:
     """Return the positions of the patients whose slides have several labels."""
     labels = slides["label"].to_numpy()
     return [patient for patient, rows in enumerate(patients.slides_of) if len(set(labels[rows])) > 1]
+
+
+def describe_mixed(slides: pd.DataFrame, patients: Units, class_names: Sequence[str], voting: str) -> str:
+    """Return which patients have slides of several labels, and what each counts as; empty where there is none."""
+    mixed = mixed_patients(slides, patients)
+    if not mixed:
+        return ""
+    shown = few([f"{patients.ids[one]} ({class_names[patients.labels[one]]})" for one in mixed], most=5)
+    return (
+        f"{len(mixed)} patients have slides of several labels. To draw splits each counts as one class "
+        f"(voting {voting}): {shown}. Slides keep their own labels"
+    )
 
 
 def single_slides_of(slides: pd.DataFrame, n_classes: int) -> Units:

@@ -79,6 +79,7 @@ class FoldPlace:
         state: where the fold's state is kept while it is trained; None keeps none.
         fingerprint: of what is trained; a state of something else does not serve.
         resume: go on from the state, if there is one.
+        shows_bar: show a bar of epochs; folds side by side say now and then how far they are.
     """
 
     fold: int
@@ -87,6 +88,7 @@ class FoldPlace:
     state: Path | None = None
     fingerprint: str = ""
     resume: bool = False
+    shows_bar: bool = True
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ class _Trainer:
     def run(self, train: Bags, val: Bags, log: FoldLog) -> None:
         """Go through the epochs and keep the parameters."""
         epochs = range(len(self.history), self._settings.max_epochs)
-        bar = tqdm(epochs, desc=f"fold {self._place.fold}", unit="epoch", dynamic_ncols=True, leave=False)
+        hidden, title = not self._place.shows_bar, f"fold {self._place.fold}"
+        bar = tqdm(epochs, desc=title, unit="epoch", dynamic_ncols=True, leave=False, disable=hidden)
         for epoch in bar:
             if self._epoch(epoch, train, val, log):
                 break
@@ -244,6 +247,8 @@ class _Trainer:
         if place.state is None or now - self._saved_at < SAVE_STATE_EVERY_S:
             return
         self._saved_at = now
+        if not place.shows_bar:
+            logger.info("fold %d: epoch %d of %d is done", place.fold, epoch, self._settings.max_epochs)
         rng, cuda_rng = rng_states(self._device)
         state = FoldState(
             fingerprint=place.fingerprint,

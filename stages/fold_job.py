@@ -108,6 +108,7 @@ def _place(job: FoldJob) -> FoldPlace:
         state=state_path(job.folder, job.fold),
         fingerprint=fingerprint(**job.decisive),
         resume=job.resume,
+        shows_bar=job.threads is None,
     )
 
 

@@ -19,11 +19,10 @@ from datasets.slide_table import SlideTable
 from datasets.split_file import SPLITS_FOLDER, split_folder_name, split_path, write_split_files
 from datasets.split_modes import SPLIT_MODES, SplitRequest
 from datasets.tasks import Task, TaskFlags, folders_of
-from datasets.units import Units, mixed_patients, patients_of
+from datasets.units import Units, describe_mixed, patients_of
 from stages.split_report import REPORT_NAME, DrawnSplits, leaks_of, log_classes, log_summary, write_report
 from utils.errors import EXIT_DONE, UsageError
 from utils.lookup import require_writable
-from utils.wording import few
 
 logger = logging.getLogger(__name__)
 
@@ -170,13 +169,6 @@ def _warn_of_older_splits(folder: Path, n_splits: int) -> None:
 
 def _report_cohort(table: SlideTable, patients: Units, voting: str) -> None:
     logger.info("%s: %d slides of %d patients", table.path, len(table), len(patients))
-    mixed = [
-        f"{patients.ids[one]} ({table.class_names[patients.labels[one]]})"
-        for one in mixed_patients(table.slides, patients)
-    ]
+    mixed = describe_mixed(table.slides, patients, table.class_names, voting)
     if mixed:
-        logger.warning(
-            "%d patients have slides of several labels. To draw splits each counts as one class (voting %s): %s. "
-            "Slides keep their own labels",
-            *(len(mixed), voting, few(mixed, most=5)),
-        )
+        logger.warning("%s", mixed)

@@ -144,7 +144,7 @@ def _open(config: TrainingConfig) -> _Run:
     folders = {slide: folder for slide, folder in dataset.feature_folders.items() if slide in slides_of(splits)}
     made_from = cohort_provenance(bag_h5_path(folder, slide) for slide, folder in folders.items())
     survey = survey_bags(folders, config.embed_dim)
-    bags = read_bags(survey, config.cache_gb, config.cache_dtype)
+    bags = read_bags(survey, config.cache_gb, config.cache_dtype, shared=config.fold_workers > 1)
     splits = _without_unusable(splits, survey, task, config)
     _refuse_empty_training(splits, split_folder)
     _warn_of_leaks(splits, dataset, bags, task)
@@ -251,7 +251,6 @@ def _refuse_other_settings(folder: Path, jobs: Mapping[int, FoldJob]) -> None:
 def _run_folds(run: _Run, jobs: dict[int, FoldJob]) -> int:
     n_workers = min(run.config.fold_workers, len(jobs))
     if n_workers > 1:
-        run.bags.share()
         jobs = {fold: at_once(job, n_workers) for fold, job in jobs.items()}
     results = run_each(
         {f"fold {fold}": partial(run_fold, job) for fold, job in jobs.items()},

@@ -67,5 +67,5 @@ def test_numbers_beyond_half_precision_are_named(tmp_path):
 
 
 def test_other_processes_see_the_same_memory(survey):
-    cache = read_bags(survey).share()
+    cache = read_bags(survey, shared=True)
     assert cache.kept.is_shared() and torch.equal(cache["a"], cache.kept[:3])

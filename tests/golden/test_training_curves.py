@@ -87,9 +87,9 @@ def settings_of_run(name: str, cohort: Cohort, seed: int) -> TrainingSettings:
     )
 
 
-def read(sides: Sides, cache_gb: float) -> BagCache:
+def read(sides: Sides, cache_gb: float, *, shared: bool = False) -> BagCache:
     folders = {slide: folder for side in sides for slide, folder in side.feature_folders.items()}
-    return read_bags(survey_bags(folders), cache_gb)
+    return read_bags(survey_bags(folders), cache_gb, shared=shared)
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +183,10 @@ def test_the_curve_is_the_same_after_an_interruption_in_every_epoch(
     assert_golden(result_in(tmp_path), golden["runs"][run])
 
 
-def test_the_curves_are_the_same_when_trained_side_by_side(cohort, golden, sides, bags, tmp_path):
+def test_the_curves_are_the_same_when_trained_side_by_side(cohort, golden, sides, tmp_path):
+    bags = read(sides, 1, shared=True)
     jobs = {
-        f"fold {n}": replace(at_once(job_of(cohort, golden, sides, bags.share(), tmp_path, run), 2), fold=n)
+        f"fold {n}": replace(at_once(job_of(cohort, golden, sides, bags, tmp_path, run), 2), fold=n)
         for n, run in enumerate(RUNS)
     }
     tasks = {name: partial(run_fold, job) for name, job in jobs.items()}
