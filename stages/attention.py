@@ -3,10 +3,11 @@
 What this program kept is used again only when it was made from the same slide, patches and encoder.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,14 +23,18 @@ from datasets.features_file import (
     write_features_pt,
 )
 from datasets.patches import SlidePatches
-from models.checkpoint import load_model
+from models.checkpoint import load_model, read_checkpoint, settings_of
 from models.checkpoint_facts import features_trained_on
 from models.encoders.build import build_encoder
 from models.encoders.encoder import Encoder
 from models.encoders.registry import find_encoder
+from models.heads.registry import find_head
 from models.inference import BagPrediction, attention_of_class, bag_prediction
+from stages.bag_memory import require_memory
 from stages.encoding import SlideEncoder
+from stages.fine_bags import place_in_bag
 from stages.heatmap_config import HeatmapConfig
+from stages.heatmap_outcome import outcome_of_model
 from utils.errors import ItemError, UsageError
 from utils.fingerprint import array_sha256, file_sha256, fingerprint
 from wsi_core.coords_file import PatchCoords
@@ -57,9 +62,13 @@ class AttentionModel:
         config: the configuration of the experiment.
         device: where to compute.
 
+    Attributes:
+        head: the facts of the model's head.
+        outcome: what it predicts.
+
     Raises:
-        UsageError: the checkpoint is missing or does not fit the configuration, such as an encoder that it was not
-            trained on.
+        UsageError: the checkpoint is missing, has no attention, or does not fit the configuration, such as an encoder
+            that it was not trained on.
     """
 
     def __init__(self, config: HeatmapConfig, device: torch.device) -> None:
@@ -70,11 +79,17 @@ class AttentionModel:
             Path(settings.ckpt_path),
             model_type=settings.model_type,
             model_size=settings.model_size,
-            n_classes=config.exp_arguments.n_classes,
             embed_dim=settings.embed_dim,
             drop_out=settings.drop_out,
             device=device,
         )
+        self.head = find_head(settings_of(read_checkpoint(Path(settings.ckpt_path))).model_type)
+        if not self._model.has_attention:
+            raise UsageError(
+                f"{settings.ckpt_path} is a {self.head.name}, which has no attention: all patches count the same, so "
+                "there is nothing to draw; eval.py gives its predictions"
+            )
+        self.outcome = outcome_of_model(config, n_outputs=cast(int, self._model.n_classes))
         self._trained_on = features_trained_on(Path(settings.ckpt_path))
         self._named = {"encoder": find_encoder(config.encoder_arguments.model_name).name}
         self._refuse_other_encoder(self._named)  # before its weights are sought
@@ -112,15 +127,14 @@ class AttentionModel:
     @cached_property
     def fingerprint(self) -> str:
         """Changes with the checkpoint."""
-        settings = self._config.model_arguments
-        return fingerprint(checkpoint=file_sha256(settings.ckpt_path), model_type=settings.model_type)
+        return fingerprint(checkpoint=file_sha256(self._config.model_arguments.ckpt_path), model_type=self.head.name)
 
     def bag(self, slide_path: Path, patches: PatchCoords, cache: Path) -> Bag:
         """Return patches with their features, as kept in ``cache`` (h5, and pt beside it) or encoded now."""
         made_from = fingerprint(**patches_fingerprints(slide_path, patches), encoder=self.encoder.fingerprint)
         if read_provenance(cache).get(FINGERPRINT) == made_from:
             return Bag(patches, read_features_h5(cache).features)
-        with self._encode(slide_path, patches) as slides:
+        with self._encode(slide_path, [patches]) as slides:
             (features,) = slides.next_slide().features
         made = provenance(self.encoder.facts | self.encoder.run_facts, patches)
         write_features_h5(cache, Features(features, patches.coords, {**made, FINGERPRINT: made_from}))
@@ -171,29 +185,63 @@ class AttentionModel:
         return self.encoder.facts
 
     def predict(self, features: np.ndarray) -> BagPrediction:
-        """Run the model on a bag (N, D)."""
+        """Run the model on a bag (N, D).
+
+        Raises:
+            ItemError: there is not enough memory for it.
+        """
+        require_memory(self._model, self.head, len(features), self._device)
         return bag_prediction(self._model, torch.from_numpy(features))
 
-    def attention(self, slide_path: Path, patches: PatchCoords, label: int) -> np.ndarray:
-        """Return raw attention, float32 (N,), of patches in the branch of a class, or in the only one.
+    def attention(self, slide_path: Path, patches: PatchCoords, bag: Bag, prediction: BagPrediction) -> np.ndarray:
+        """Return raw attention, float32 (N,), of the patches of a fine map.
 
-        Attention of a patch does not depend on the others, so no more than a batch of features is kept: a fine map has
-        up to a hundred times the patches of a bag.
+        Args:
+            slide_path: the slide.
+            patches: of the fine map: up to a hundred times those of the bag, or few of a region.
+            bag: the patches that the slide is predicted from.
+            prediction: what the model says of them; its branch is the one looked at.
+
+        Raises:
+            ItemError: a patch cannot be read, or there is not enough memory.
         """
         if not len(patches):
             return np.empty(0, np.float32)
+        if self.head.context_free:
+            return self._attention_in_blocks(slide_path, patches, prediction.predicted)
+        return self._attention_in_bags(slide_path, patches, bag, prediction)
+
+    def _attention_in_blocks(self, slide_path: Path, patches: PatchCoords, label: int) -> np.ndarray:
+        """Score each patch by itself, so that no more than a batch of features is kept."""
         attention = np.empty(len(patches), np.float32)
-        with self._encode(slide_path, patches) as slides:
+        with self._encode(slide_path, [patches]) as slides:
             for block in slides.next_slide_in_blocks():
                 raw = self.predict(block.features[0]).attention
                 attention[block.numbers] = attention_of_class(raw, label)
         return attention
 
-    def _encode(self, slide_path: Path, patches: PatchCoords) -> SlideEncoder:
+    def _attention_in_bags(
+        self, slide_path: Path, patches: PatchCoords, bag: Bag, prediction: BagPrediction
+    ) -> np.ndarray:
+        """Score patches among those of the slide, as many at a time as ``stages.fine_bags`` says; see there."""
+        placed = place_in_bag(patches.coords, bag.coords)
+        attention = prediction.predicted_attention[placed.places]  # which is that of the bag's own patches
+        rounds = placed.rounds()
+        if not rounds:
+            return attention
+        with self._encode(slide_path, [replace(patches, coords=patches.coords[chosen]) for chosen in rounds]) as slides:
+            for chosen in rounds:
+                features = bag.features.copy()
+                (features[placed.places[chosen]],) = slides.next_slide().features
+                raw = attention_of_class(self.predict(features).attention, prediction.predicted)
+                attention[chosen] = raw[placed.places[chosen]]
+        return attention
+
+    def _encode(self, slide_path: Path, sets: Sequence[PatchCoords]) -> SlideEncoder:
         batch_size = self._config.exp_arguments.batch_size
         data = self._config.data_arguments
-        job = SlidePatches(slide_path, patches, data.reader, data.max_memory_gb)
-        return SlideEncoder([job], [self.encoder], batch_size)
+        jobs = [SlidePatches(slide_path, patches, data.reader, data.max_memory_gb) for patches in sets]
+        return SlideEncoder(jobs, [self.encoder], batch_size)
 
 
 def patches_fingerprints(slide_path: Path, patches: PatchCoords) -> dict[str, str]:

@@ -4,6 +4,7 @@ What each key does for the user is explained in ``heatmaps/configs/config_templa
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ import matplotlib
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from models.heads.registry import HEADS
 from utils.atomic import write_text
 from utils.errors import UsageError
 from wsi_core.params import Mpp
@@ -31,6 +33,12 @@ def _known_colour_map(name: str) -> str:
     return name
 
 
+def _known_head(name: str) -> str:
+    if name not in HEADS:
+        raise ValueError(f"no such model; known are {', '.join(HEADS)}")
+    return name
+
+
 def _drop_out_rate(value: Any) -> Any:
     """Configurations of earlier releases say true or false; true meant a rate of 0.25."""
     return 0.25 if value is True else value
@@ -47,7 +55,7 @@ class _Section(BaseModel):
 class ExpArguments(_Section):
     """Names and places of the results."""
 
-    n_classes: Annotated[int, Field(ge=2)]
+    n_classes: Annotated[int, Field(ge=2)] | None = None
     save_exp_code: Annotated[str, BeforeValidator(_name_as_text), Field(pattern=r"^[^/\\]+$")]
     raw_save_dir: PathText = "heatmaps/heatmap_raw_results"
     production_save_dir: PathText = "heatmaps/heatmap_production_results"
@@ -62,7 +70,7 @@ class DataArguments(_Section):
     process_list: PathText | None = None
     preset: PathText | None = None
     slide_ext: str = ".svs"
-    label_dict: dict[Annotated[str, BeforeValidator(_name_as_text)], int]
+    label_dict: dict[Annotated[str, BeforeValidator(_name_as_text)], int] | None = None
     features_dir: PathText | None = None
     reader: ReaderName = DEFAULT_READER
     max_memory_gb: Annotated[float, Field(gt=0)] = DEFAULT_MAX_MEMORY_GB
@@ -112,10 +120,10 @@ class EncoderArguments(_Section):
 
 
 class ModelArguments(_Section):
-    """The trained model."""
+    """The trained model; None is as the checkpoint says."""
 
     ckpt_path: PathText
-    model_type: Literal["clam_sb", "clam_mb", "mil"] = "clam_sb"
+    model_type: Annotated[str, AfterValidator(_known_head)] | None = None
     initiate_fn: str | None = None  # of the original; there is one way to build a model here
     model_size: Literal["small", "big"] | None = None
     drop_out: Annotated[Fraction, BeforeValidator(_drop_out_rate)] = 0.25
@@ -172,8 +180,16 @@ class HeatmapConfig(_Section):
 
     @property
     def class_names(self) -> dict[int, str]:
-        """The name of each class number."""
-        return {number: name for name, number in self.data_arguments.label_dict.items()}
+        """The name of each class number, in their order; empty where the configuration names none."""
+        numbers = self.data_arguments.label_dict or {}
+        return {number: name for name, number in sorted(numbers.items(), key=lambda item: item[1])}
+
+    def with_classes(self, names: Sequence[str]) -> "HeatmapConfig":
+        """Return the configuration with these classes, numbered in their order."""
+        numbers = {name: number for number, name in enumerate(names)}
+        exp = self.exp_arguments.model_copy(update={"n_classes": len(names)})
+        data = self.data_arguments.model_copy(update={"label_dict": numbers})
+        return self.model_copy(update={"exp_arguments": exp, "data_arguments": data})
 
     def open_slide(self, path: Path) -> Slide:
         """Open a slide as the configuration says.
@@ -218,13 +234,18 @@ def _validated(values: Any, *, where: str) -> HeatmapConfig:
         config = HeatmapConfig.model_validate(values)
     except ValidationError as error:
         raise UsageError(f"{where}: " + "; ".join(_explain(issue) for issue in error.errors())) from error
-    numbers = sorted(config.data_arguments.label_dict.values())
-    if numbers != list(range(config.exp_arguments.n_classes)):
-        raise UsageError(
-            f"{where}: label_dict numbers its classes {numbers}, expected 0 to {config.exp_arguments.n_classes - 1} "
-            f"for n_classes {config.exp_arguments.n_classes}"
-        )
+    if config.data_arguments.label_dict is not None:
+        _require_numbered(config.data_arguments.label_dict, config.exp_arguments.n_classes, where)
     return config
+
+
+def _require_numbered(label_dict: dict[str, int], n_classes: int | None, where: str) -> None:
+    """Refuse classes that are not numbered from 0 on, each once."""
+    numbers, expected = sorted(label_dict.values()), n_classes or len(label_dict)
+    if numbers != list(range(expected)):
+        raise UsageError(
+            f"{where}: label_dict numbers its classes {numbers}, expected 0 to {expected - 1} for {expected} classes"
+        )
 
 
 def _explain(issue: Any) -> str:

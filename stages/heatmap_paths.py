@@ -25,9 +25,10 @@ class HeatmapPaths:
     @property
     def group(self) -> str:
         """The folder of the slide's files: its label by name."""
-        if self.label in self.config.data_arguments.label_dict or not self.label.isdecimal():
+        names = self.config.class_names
+        if self.label in names.values() or not self.label.isdecimal():
             return self.label
-        return self.config.class_names.get(int(self.label), self.label)
+        return names.get(int(self.label), self.label)
 
     def raw(self, ending: str) -> Path:
         """Return ``<raw_save_dir>/<exp>/<group>/<slide>/<slide><ending>``."""
@@ -56,8 +57,9 @@ class HeatmapPaths:
         return self._production / self.group / f"{self.slide_id}_orig_{level}.{self.config.heatmap_arguments.save_ext}"
 
     def sampled_patch(self, sample: Sample, predicted: int, rank: int, corner: tuple[int, int], score: float) -> Path:
-        """Return the file of one sampled patch."""
-        folder = self._production / "sampled_patches" / f"label_{self.label}_pred_{predicted}" / sample.name
+        """Return the file of one sampled patch; where no class is predicted, its folder does not tell one."""
+        prediction = f"_pred_{predicted}" if self.config.class_names else ""
+        folder = self._production / "sampled_patches" / f"label_{self.label}{prediction}" / sample.name
         return folder / f"{rank}_{self.slide_id}_x_{corner[0]}_y_{corner[1]}_a_{score:.3f}.png"
 
     @property

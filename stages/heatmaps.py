@@ -7,6 +7,7 @@ from functools import partial
 from stages.attention import AttentionModel
 from stages.heatmap_config import HeatmapConfig, read_config, write_config
 from stages.heatmap_paths import config_copy, results_table
+from stages.outcomes.classification import Classification
 from stages.runner import Result, run_each, summarise
 from stages.slide_heatmap import draw_slide
 from utils.device import pick_device
@@ -43,12 +44,14 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     """
     config = read_config(find_input(request.config, beside="heatmaps/configs", kind="heatmap config"))
     config = config.with_flags(request.save_exp_code, request.overlap)
+    model = AttentionModel(config, pick_device())
+    if isinstance(model.outcome, Classification):
+        config = config.with_classes(model.outcome.class_names)
     folders = _slide_folders(config)
     rows = {row.name: row for row in _rows(config, folders)}
     preset = config.data_arguments.preset
     defaults = read_preset(find_preset(preset)) if preset else HEATMAP_PARAMS
     params = {name: row.params(defaults) for name, row in rows.items()}
-    model = AttentionModel(config, pick_device())
     if config.heatmap_arguments.calc_heatmap or config.data_arguments.features_dir is None:
         _ = model.encoder  # what is wrong with it shows before anything is written
     exp = config.exp_arguments
@@ -110,7 +113,9 @@ def _folder_of(row: HeatmapRow, config: HeatmapConfig, folders: dict[str, SlideF
 
 
 def _known_label(row: HeatmapRow, config: HeatmapConfig) -> None:
-    known = config.data_arguments.label_dict
+    """Refuse the label of no class; a class may have several texts, ``a|b``."""
+    classes = config.class_names
+    known = {text for number, name in classes.items() for text in (str(number), name, *name.split("|"))}
     label = row.cells.get("label", "")
-    if label and label not in known and label not in {str(number) for number in known.values()}:
-        raise UsageError(f"slide {row.name}: unknown label {label!r}; label_dict knows {', '.join(known)}")
+    if label and classes and label not in known:
+        raise UsageError(f"slide {row.name}: unknown label {label!r}; label_dict knows {', '.join(classes.values())}")

@@ -15,6 +15,7 @@ from PIL import Image
 from models.inference import BagPrediction
 from stages.attention import AttentionModel, Bag, patches_fingerprints
 from stages.heatmap_config import HeatmapConfig, Sample
+from stages.heatmap_outcome import prediction_cells
 from stages.heatmap_paths import HeatmapPaths
 from stages.runner import Result
 from utils.errors import ItemError, one_line
@@ -58,7 +59,7 @@ def draw_slide(
         model: the trained model.
 
     Returns:
-        What became of it, and the cells that the results table gets: ``bag_size, Pred_0, p_0, Pred_1, ...``.
+        What became of it, and the cells that the results table gets: ``bag_size`` and those of ``prediction_cells``.
 
     Raises:
         ItemError: the slide cannot be read, or its region or stored features do not serve.
@@ -188,12 +189,10 @@ class _SlideHeatmap:
             save_picture(path, read_patch(self.slide, self.coarse.patches.reading, (x, y)))
 
     def _prediction_cells(self) -> dict[str, str]:
-        probabilities = self.prediction.probabilities
-        cells = {"bag_size": str(len(self.coarse.coords))}
-        for rank, label in enumerate(np.argsort(-probabilities, kind="stable")):
-            cells[f"Pred_{rank}"] = self.config.class_names[int(label)]
-            cells[f"p_{rank}"] = str(float(probabilities[label]))
-        return cells
+        return {
+            "bag_size": str(len(self.coarse.coords)),
+            **prediction_cells(self.model.outcome, self.prediction),
+        }
 
     def _fine_scores(self) -> PatchScores:
         """Return percentiles, or raw scores without ``use_ref_scores``, of the overlapping patches.
@@ -209,7 +208,7 @@ class _SlideHeatmap:
         made_from["encoder"] = self.model.encoder.fingerprint
         if kept is not None and kept.made_from == made_from:
             return kept
-        attention = self.model.attention(self.slide.path, patches, self.prediction.predicted)
+        attention = self.model.attention(self.slide.path, patches, self.coarse, self.prediction)
         scores = PatchScores(patches.coords, self._ranked(attention), made_from)
         write_scores(self.paths.fine_scores, scores)
         return scores
@@ -217,12 +216,13 @@ class _SlideHeatmap:
     def _fine_made_from(self, patches: PatchCoords) -> dict[str, str]:
         """Return what the scores depend on; the encoder, whose weights may be elsewhere, is not looked at here."""
         ranked = self.config.heatmap_arguments.use_ref_scores
+        refers = ranked or not self.model.head.context_free
         return {
             **patches_fingerprints(self.slide.path, patches),
             "checkpoint": self.model.fingerprint,
             "predicted class": str(self.prediction.predicted),
             "use_ref_scores": str(ranked),
-            "reference scores": array_sha256(self.prediction.predicted_attention) if ranked else "",
+            "reference scores": array_sha256(self.prediction.predicted_attention) if refers else "",
         }
 
     def _checked(self, kept: PatchScores | None, made_from: dict[str, str]) -> PatchScores:

@@ -25,6 +25,7 @@ class EmbeddingHead(nn.Module):
         super().__init__()
         self.embed_dim = embed_dim
         self.n_classes = n_classes
+        self.width = width
         self.embedding = nn.Sequential(nn.Linear(embed_dim, width), nn.ReLU(), nn.Dropout(drop_out))
 
 

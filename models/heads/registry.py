@@ -31,6 +31,7 @@ class HeadSpec:
         clusters: whether it can cluster instances while it learns.
         context_free: whether the raw score of an instance is the same in any bag, so that a large map of scores can be
             computed in parts.
+        n_embeddings: how many embeddings of every instance it holds in memory at once while it answers, rounded up.
     """
 
     name: str
@@ -40,6 +41,7 @@ class HeadSpec:
     outputs: tuple[str, ...] = ANY_OUTPUT
     clusters: bool = False
     context_free: bool = False
+    n_embeddings: int = 3
 
 
 HEADS = {
@@ -50,8 +52,8 @@ HEADS = {
         HeadSpec("mil", "surest instance", "models.model_mil", sizes=(), outputs=(CLASSES,), context_free=True),
         HeadSpec("abmil", "gated attention", "models.heads.abmil", context_free=True),
         HeadSpec("dsmil", "attention to the critical instance", "models.heads.dsmil"),
-        HeadSpec("transmil", "Nystrom transformer with positions", "models.heads.transmil"),
-        HeadSpec("transformer", "plain transformer", "models.heads.transformer"),
+        HeadSpec("transmil", "Nystrom transformer with positions", "models.heads.transmil", n_embeddings=12),
+        HeadSpec("transformer", "plain transformer", "models.heads.transformer", n_embeddings=9),
         HeadSpec("mean_pool", "mean of embeddings", "models.heads.pooling"),
         HeadSpec("max_pool", "maximum of embeddings", "models.heads.pooling"),
     )
