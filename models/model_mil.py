@@ -66,16 +66,10 @@ class MIL_fc_mc(nn.Module):
         embedded = self.fc(h)
         logits = self.classifiers(embedded)  # (N, C)
         probabilities = logits.softmax(dim=1)
-        place = int(probabilities.argmax())
-        top, predicted = divmod(place, self.n_classes)
-        extras = {"features": embedded[top : top + 1]} if return_features else {}
-        return BagOutput(
-            logits[top : top + 1],
-            probabilities[top : top + 1],
-            torch.tensor([[predicted]], device=h.device),
-            probabilities.T,
-            extras,
-        )
+        place = probabilities.argmax().reshape(1)  # stays on the device, which nobody waits for
+        top, predicted = place // self.n_classes, place % self.n_classes
+        extras = {"features": embedded[top]} if return_features else {}
+        return BagOutput(logits[top], probabilities[top], predicted[None], probabilities.T, extras)
 
 
 def build(settings: ModelSettings) -> MIL_fc | MIL_fc_mc:

@@ -1,6 +1,7 @@
 """One pass over bags, training or not: the same figures for every model."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -66,7 +67,7 @@ def run_pass(
     n_bags = objective.bags_a_step if learns or objective.bags_a_step == 1 else BAGS_OF_A_SET
     with torch.set_grad_enabled(learns):
         for step in _in_steps(bags, n_bags):
-            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            with torch.autocast(device.type, torch.bfloat16) if amp else nullcontext():
                 loss = _one_step(model, step, device, objective, figures)
             if optimizer is not None:
                 loss.backward()
@@ -103,6 +104,8 @@ def _one_step(
 def _forward(
     model: nn.Module, features: torch.Tensor, target: torch.Tensor, device: torch.device, objective: Objective
 ) -> BagOutput:
+    if device.type == "cuda" and not features.is_cuda:
+        features = features.pin_memory()  # else the copy would wait for the device
     features = features.to(device, torch.float32, non_blocking=True)
     # the label stays on the CPU: which branches are looked at must not wait for the device
     return model(features, label=target, instance_eval=True) if objective.clustering else model(features)

@@ -72,3 +72,17 @@ def test_the_bag_weight_shares_learning_with_instance_clustering(bag_weight, lea
 def test_the_baseline_has_no_instances_to_cluster():
     model = build_model(ModelSettings("mil", 6, 2))
     assert math.isnan(run_pass(model, bags(2), 2, CPU, objective_of("mil", 2)).instance_loss)
+
+
+@pytest.mark.parametrize(("model_type", "n_classes", "subtyping", "loss"), WAYS)
+def test_no_step_waits_for_the_device(model_type, n_classes, subtyping, loss):
+    """A tensor without numbers refuses what would have to wait for them, such as `int(tensor)`."""
+    meta = torch.device("meta")
+    settings = ModelSettings(model_type, 6, n_classes, subtyping=subtyping, inst_loss=loss)
+    model = build_model(settings).to(meta)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    shown = [(torch.empty(20, 6, device=meta), torch.tensor([label])) for label in range(n_classes)]
+    figures = run_pass(model, shown, n_classes, meta, objective_of(model_type, n_classes, loss), optimizer)
+    assert figures.labels.tolist() == list(range(n_classes))
+    with pytest.raises(NotImplementedError):
+        figures.loss  # noqa: B018
