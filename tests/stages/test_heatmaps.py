@@ -13,17 +13,24 @@ from PIL import Image
 import create_heatmaps
 import create_patches_fp
 import extract_features_fp
-from datasets.features_file import read_provenance
+from datasets.features_file import read_features_h5, read_provenance
 from models.builder import ModelSettings, build_model
 from models.checkpoint import load_model, save_checkpoint
 from models.checkpoint_facts import write_checkpoint_facts
 from models.encoders.registry import find_encoder
-from models.inference import bag_prediction
+from models.heads.registry import HEADS
+from models.inference import attention_of_class, bag_prediction
+from stages.attention import AttentionModel
+from stages.epoch import Objective, run_pass
+from stages.fine_bags import place_in_bag
+from stages.heatmap_config import HeatmapConfig, read_config
 from stages.slide_heatmap import attention_center_shift
 from tests.slides import small_slide, truncate
 from wsi_core.attention_file import read_scores
-from wsi_core.coords_file import read_coords
+from wsi_core.coords_file import PatchCoords, read_coords
+from wsi_core.patch_reading import PatchReading
 
+CPU = torch.device("cpu")
 DIM = find_encoder("handcrafted").dim
 PRESET = "sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,0.5,0.1,8\n"
 NAME = "0.5_roi_0_blur_0_rs_1_bc_0_a_0.4_l_0_bi_0_-1.0.png"
@@ -270,6 +277,84 @@ def test_features_of_trident_s_coordinates_serve_at_their_resolution(config, tmp
     assert ("was made with patch_size_level0 256, the configuration says 512" in caplog.text) == bool(code)
 
 
+ATTENTIVE = [name for name in HEADS if name != "mean_pool"]
+
+
+def test_the_probability_of_every_head_is_that_of_evaluation(config, tmp_path):
+    run(tmp_path, config)  # which keeps the features
+    config["heatmap_arguments"]["calc_heatmap"] = False
+    bag = torch.load(tmp_path / f"{RAW}.pt", weights_only=True)
+    for model_type in ATTENTIVE:
+        write_checkpoint(tmp_path / "model.pt", 0, model_type)
+        run(tmp_path, config)
+        row = pd.read_csv(tmp_path / "heatmaps/results/list.csv").iloc[0]
+        shown = [row[f"p_{rank}"] for rank in range(2)]
+        objective = Objective(torch.nn.CrossEntropyLoss())
+        model, target = load_model(tmp_path / "model.pt"), torch.tensor([0])
+        evaluated = run_pass(model, [(bag, target)], 2, CPU, objective).probabilities[0]
+        assert shown == pytest.approx(sorted(evaluated, reverse=True), abs=1e-6), model_type
+
+
+def test_scores_that_depend_on_the_bag_are_those_of_the_bag_with_some_patches_moved(config, tmp_path):
+    config["heatmap_arguments"]["use_ref_scores"] = False
+    for model_type in (name for name in ATTENTIVE if not HEADS[name].context_free):
+        write_checkpoint(tmp_path / "model.pt", 0, model_type)
+        assert run(tmp_path, config) == 0
+        fine, block = read_scores(tmp_path / f"{RAW}_0.5_roi_False.h5"), read_scores(tmp_path / f"{RAW}_blockmap.h5")
+        placed = place_in_bag(fine.coords, block.coords)
+        same, moved = placed.numbers == 0, placed.rounds()[0]
+        assert same.any() and np.array_equal(fine.scores[same], block.scores[placed.places[same]])
+
+        patches = PatchCoords(fine.coords[moved], PatchReading(0, 256, 256, 256))
+        encoder = AttentionModel(read_config(tmp_path / "c.yaml"), CPU)
+        features = encoder.bag(tmp_path / "slides/s1.tif", patches, tmp_path / "moved.h5").features
+        model, bag = load_model(tmp_path / "model.pt"), read_features_h5(tmp_path / f"{RAW}.h5").features
+        predicted = bag_prediction(model, torch.from_numpy(bag)).predicted
+        bag[placed.places[moved]] = features
+        expected = attention_of_class(bag_prediction(model, torch.from_numpy(bag)).attention, predicted)
+        np.testing.assert_allclose(fine.scores[moved], expected[placed.places[moved]], atol=1e-5, err_msg=model_type)
+
+
+def test_a_model_without_attention_is_refused_before_anything_is_written(config, tmp_path, caplog):
+    write_checkpoint(tmp_path / "model.pt", 0, "mean_pool")
+    assert run(tmp_path, config) == 2
+    assert "mean_pool, which has no attention" in caplog.records[-1].getMessage()
+    assert not (tmp_path / "heatmaps").exists()
+
+
+def test_classes_need_not_be_said_where_the_checkpoint_says_them(config, tmp_path, caplog):
+    del config["exp_arguments"]["n_classes"], config["data_arguments"]["label_dict"]
+    task = {"type": "classification", "class_names": ["bad", "good|fine"]}
+    write_checkpoint_facts(tmp_path / "model.pt", {}, DIM, task=task)
+    assert run(tmp_path, config) == 0
+    assert (tmp_path / MADE / "good" / f"s1_{NAME}").is_file()
+    assert set(pd.read_csv(tmp_path / "heatmaps/results/list.csv").iloc[0][["Pred_0", "Pred_1"]]) == {
+        "bad",
+        "good|fine",
+    }
+    used = yaml.safe_load((tmp_path / "heatmaps/heatmap_raw_results/exp/config.yaml").read_text())
+    assert (
+        used["data_arguments"]["label_dict"] == {"bad": 0, "good|fine": 1} and used["exp_arguments"]["n_classes"] == 2
+    )
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,ugly\n")
+    assert run(tmp_path, config) == 2 and "unknown label 'ugly'" in caplog.text
+
+
+def test_of_a_number_the_attention_is_drawn_and_the_number_listed(config, tmp_path):
+    del config["exp_arguments"]["n_classes"], config["data_arguments"]["label_dict"]
+    config["sample_arguments"] = {"samples": [{"name": "top", "k": 1}]}
+    write_checkpoint(tmp_path / "model.pt", 0, "abmil", n_classes=1)
+    task = {"type": "regression", "centre": 10.0, "scale": 2.0}
+    write_checkpoint_facts(tmp_path / "model.pt", {}, DIM, task=task)
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,7.5\n")
+    assert run(tmp_path, config) == 0
+    assert (tmp_path / MADE / "7.5" / f"s1_{NAME}").is_file()
+    assert (tmp_path / MADE / "sampled_patches" / "label_7.5" / "top").is_dir()
+    row = pd.read_csv(tmp_path / "heatmaps/results/list.csv").iloc[0]
+    bag = torch.load(next(tmp_path.rglob("s1.pt")), weights_only=True)
+    assert row["Y_hat"] == pytest.approx(10 + 2 * load_model(tmp_path / "model.pt")(bag).logits.item(), abs=1e-5)
+
+
 @pytest.mark.parametrize("model_type", ["clam_mb", "mil"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_every_model_can_be_shown(config, tmp_path, model_type, n_classes):
@@ -366,6 +451,7 @@ def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
         ("data_arguments", "label_dict", {"x": 0, "y": 1}, "unknown label 'good'; label_dict knows x, y"),
         ("model_arguments", "ckpt_path", "no.pt", "no checkpoint no.pt"),
         ("model_arguments", "model_type", "clam_mb", "model_type is clam_sb, not clam_mb"),
+        ("model_arguments", "model_type", "clam", "model_arguments.model_type = 'clam'"),
         ("model_arguments", "embed_dim", 7, f"embed_dim is {DIM}, not 7"),
         ("encoder_arguments", "model_name", "uni_v7", "unknown encoder 'uni_v7'"),
     ],
@@ -378,7 +464,6 @@ def test_a_wrong_configuration_is_one_line_and_writes_nothing(config, tmp_path, 
 
 
 def test_the_template_is_a_valid_configuration_with_every_key():
-    from stages.heatmap_config import HeatmapConfig, read_config
     from utils.lookup import PROJECT_ROOT
 
     path = PROJECT_ROOT / "heatmaps" / "configs" / "config_template.yaml"
