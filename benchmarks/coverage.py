@@ -16,6 +16,7 @@ from scipy import stats
 
 from benchmarks.setting import setting
 from metrics.bootstrap import METHOD, intervals
+from metrics.figures import curve_figures
 
 N_SIMULATIONS = 1000
 N_RESAMPLES = 400
@@ -70,7 +71,7 @@ def auc_interval(
 ) -> tuple[float, float]:
     """Return the interval of the AUC of N slides."""
     bounds = intervals(
-        lambda rows: [area(positive[rows], scores[rows])],
+        lambda weights: curve_figures(positive, scores, weights)["auc"][:, None],
         [str(patient) for patient in patients],
         strata=positive.astype(int),
         n_resamples=n_resamples,
@@ -78,13 +79,6 @@ def auc_interval(
     )
     low, high = bounds[0].tolist()
     return low, high
-
-
-def area(positive: np.ndarray, scores: np.ndarray) -> float:
-    """Return the AUC as the part of pairs ranked right, ties half: scikit-learn's, but much faster."""
-    above, below = scores[positive], np.sort(scores[~positive])
-    beaten = np.searchsorted(below, above, "left") + np.searchsorted(below, above, "right")
-    return float(beaten.mean() / (2 * len(below)))
 
 
 if __name__ == "__main__":

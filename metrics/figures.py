@@ -6,9 +6,8 @@ For two classes, curves are of class 1; for more, one of each class against the 
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import auc, average_precision_score, roc_curve
 
-from metrics.classification import error_rate
+from metrics.bootstrap import Estimator
 from metrics.predictions import Predictions
 
 SPECIFICITIES = (0.90, 0.95)
@@ -30,21 +29,28 @@ def classification_figures(
     Raises:
         UsageError: the labels are not known.
     """
-    return figures_of(predictions.known_labels, predictions.probabilities, predictions.class_names, specificities)
+    return class_estimator(predictions, specificities).values(len(predictions))
 
 
-def figures_of(
-    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], specificities: Sequence[float]
-) -> dict[str, float]:
-    """Return `classification_figures` of labels (N,) and probabilities (N, C)."""
-    names = figure_names(class_names, specificities)
-    if not len(labels) or np.isnan(probabilities).any():
-        return dict.fromkeys(names, NAN)
-    predicted = probabilities.argmax(axis=1)
-    figures = _threshold_free(labels, probabilities, class_names, specificities)
-    figures |= _of_confusion(_counts(labels, predicted, len(class_names)))
-    figures |= {"accuracy": 1 - error_rate(labels, predicted), "brier": brier(labels, probabilities)}
-    return {name: figures[name] for name in names}
+def class_estimator(predictions: Predictions, specificities: Sequence[float] = SPECIFICITIES) -> Estimator:
+    """Return `classification_figures` as a function of how often each slide is drawn; patients within their classes.
+
+    A mean over classes is NaN in a draw that lacks a class that the predictions have: it would be another figure.
+
+    Raises:
+        UsageError: the labels are not known.
+    """
+    labels = predictions.known_labels
+    names = figure_names(predictions.class_names, specificities)
+
+    def of_draws(weights: np.ndarray) -> np.ndarray:
+        if not len(labels) or np.isnan(predictions.probabilities).any():
+            return np.full((len(weights), len(names)), NAN)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            figures = _figures(predictions, weights, specificities)
+        return np.stack([figures[name] for name in names], axis=1)
+
+    return Estimator(names, of_draws, labels)
 
 
 def figure_names(class_names: Sequence[str], specificities: Sequence[float] = SPECIFICITIES) -> list[str]:
@@ -82,7 +88,8 @@ def undefined_because(predictions: Predictions) -> list[str]:
 
 def confusion_matrix(predictions: Predictions) -> np.ndarray:
     """Return how many slides of each class (rows) were predicted as each class (columns), (C, C)."""
-    return _counts(predictions.known_labels, predictions.predicted, predictions.n_classes)
+    cells = predictions.known_labels * predictions.n_classes + predictions.predicted
+    return np.bincount(cells, minlength=predictions.n_classes**2).reshape([predictions.n_classes] * 2)
 
 
 def curve_classes(n_classes: int) -> list[int]:
@@ -99,57 +106,96 @@ def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
         labels: (N,).
         probabilities: (N, C).
     """
+    return float(_squared_errors(labels, probabilities).mean()) if len(labels) else NAN
+
+
+def _figures(predictions: Predictions, weights: np.ndarray, specificities: Sequence[float]) -> dict[str, np.ndarray]:
+    """Return each figure (B,) of draws (B, N)."""
+    labels, probabilities = predictions.known_labels, predictions.probabilities
+    one_hot = labels[:, None] == np.arange(predictions.n_classes)
+    figures = _threshold_free(one_hot, probabilities, predictions.class_names, weights, specificities)
+    cells = np.eye(predictions.n_classes**2)[labels * predictions.n_classes + predictions.predicted]
+    figures |= _of_confusion((weights @ cells).reshape(-1, *[predictions.n_classes] * 2))
+    figures["brier"] = weights @ _squared_errors(labels, probabilities) / weights.sum(axis=1)
+    lacks_a_class = (weights @ one_hot[:, one_hot.any(axis=0)] == 0).any(axis=1)
+    return {
+        name: np.where(lacks_a_class, NAN, value) if is_mean_over_classes(name) else value
+        for name, value in figures.items()
+    }
+
+
+def _squared_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     errors = (probabilities - (labels[:, None] == np.arange(probabilities.shape[1]))) ** 2
-    return float(errors[:, curve_classes(probabilities.shape[1])].sum(axis=1).mean()) if len(labels) else NAN
+    return errors[:, curve_classes(probabilities.shape[1])].sum(axis=1)
 
 
 def _threshold_free(
-    labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str], specificities: Sequence[float]
-) -> dict[str, float]:
+    one_hot: np.ndarray,
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    weights: np.ndarray,
+    specificities: Sequence[float],
+) -> dict[str, np.ndarray]:
     """Return the figures of ROC and precision-recall curves; means are over the classes that have both sides."""
     classes = curve_classes(len(names))
-    of_class = {c: _of_curve(labels == c, probabilities[:, c], specificities) for c in classes}
-    present = [figures for figures in of_class.values() if not np.isnan(figures["auc"])]
+    of_class = {c: curve_figures(one_hot[:, c], probabilities[:, c], weights, specificities) for c in classes}
+    present = [figures for c, figures in of_class.items() if 0 < one_hot[:, c].sum() < len(one_hot)]
+    undefined = np.full(len(weights), NAN)
     means = {
-        f"{name}_macro": float(np.mean([figures[name] for figures in present])) if present else NAN
+        f"{name}_macro": np.mean([figures[name] for figures in present], axis=0) if present else undefined
         for name in ("auc", "average_precision")
     }
     if len(classes) == 1:
         return means | of_class[1]
-    one_hot = labels[:, None] == np.arange(len(names))
-    means["auc_micro"] = _of_curve(one_hot.ravel(), probabilities.ravel(), ())["auc"] if present else NAN
-    return means | {f"{name}[{names[c]}]": value for c, figures in of_class.items() for name, value in figures.items()}
+    pairs = np.repeat(weights, len(names), axis=1)
+    micro = curve_figures(one_hot.ravel(), probabilities.ravel(), pairs, ())["auc"] if present else undefined
+    each = {f"{name}[{names[c]}]": value for c, figures in of_class.items() for name, value in figures.items()}
+    return means | {"auc_micro": micro} | each
 
 
-def _of_curve(positive: np.ndarray, scores: np.ndarray, specificities: Sequence[float]) -> dict[str, float]:
-    """Return AUC, average precision and sensitivities of one class (N,) by its scores (N,)."""
-    if positive.all() or not positive.any():
-        return dict.fromkeys(("auc", "average_precision", *map(_sensitivity_name, specificities)), NAN)
-    false_rate, true_rate, _ = roc_curve(positive, scores, drop_intermediate=False)
+def curve_figures(
+    positive: np.ndarray, scores: np.ndarray, weights: np.ndarray, specificities: Sequence[float] = ()
+) -> dict[str, np.ndarray]:
+    """Return AUC, average precision and sensitivities (B,) of one class (N,) by its scores (N,), of draws (B, N).
+
+    They are scikit-learn's, of many draws at once: scores are sorted once for all of them.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # the last of equal scores
+    right = _sums_up_to(weights[:, order] * positive[order], ends)
+    wrong = _sums_up_to(weights[:, order] * ~positive[order], ends)
+    true_rate, false_rate = right / right[:, -1:], wrong / wrong[:, -1:]
+    precision = right[:, 1:] / np.maximum(right + wrong, 1)[:, 1:]  # 0 / 1 where nothing is drawn yet: counts for 0
     figures = {
-        "auc": float(auc(false_rate, true_rate)),
-        "average_precision": float(average_precision_score(positive, scores)),
+        "auc": np.sum(np.diff(false_rate) * (true_rate[:, 1:] + true_rate[:, :-1]) / 2, axis=1),
+        # of no negatives, precision is 1 whatever is predicted
+        "average_precision": np.sum(np.diff(true_rate) * precision, axis=1) + 0 * false_rate[:, -1],
     }
     for specificity in specificities:
         # rates are ratios of counts: without the margin, 1 - 0.9 would fall short of 1/10
-        reached = true_rate[false_rate <= 1 - specificity + 1e-9]
-        figures[_sensitivity_name(specificity)] = float(reached.max())
+        reached = np.where(false_rate <= 1 - specificity + 1e-9, true_rate, 0).max(axis=1)
+        figures[_sensitivity_name(specificity)] = reached + 0 * (true_rate + false_rate)[:, -1]  # NaN stays NaN
     return figures
 
 
-def _counts(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    return np.bincount(labels * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+def _sums_up_to(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return 0 and the sums (B, 1 + E) of values (B, N) up to and with each end."""
+    return np.pad(np.cumsum(values, axis=1)[:, ends], ((0, 0), (1, 0)))
 
 
 def _sensitivity_name(specificity: float) -> str:
     return f"sensitivity_at_specificity_{specificity:g}"
 
 
-def _of_confusion(counts: np.ndarray) -> dict[str, float]:
-    """Return balanced accuracy and F1 of counts (C, C), as scikit-learn defines them, without its overhead a call."""
-    right, of_class, as_class = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    present, mentioned = of_class > 0, of_class + as_class > 0
+def _of_confusion(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Return accuracy, balanced accuracy and F1 (B,) of counts (B, C, C), as scikit-learn defines them."""
+    right, of_class, as_class = np.einsum("bcc->bc", counts), counts.sum(axis=2), counts.sum(axis=1)
     return {
-        "balanced_accuracy": float(np.mean(right[present] / of_class[present])),
-        "f1_macro": float(np.mean(2 * right[mentioned] / (of_class + as_class)[mentioned])),
+        "accuracy": right.sum(axis=1) / of_class.sum(axis=1),
+        "balanced_accuracy": _mean_where(right / of_class, of_class > 0),
+        "f1_macro": _mean_where(2 * right / (of_class + as_class), of_class + as_class > 0),
     }
+
+
+def _mean_where(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    return np.where(counted, values, 0).sum(axis=1) / counted.sum(axis=1)

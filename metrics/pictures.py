@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 import matplotlib
@@ -19,7 +18,6 @@ from metrics.calibration import reliability_curve
 from metrics.figures import confusion_matrix, curve_classes, undefined_because
 from metrics.predictions import Predictions
 from metrics.survival import RiskGroups
-from utils.atomic import atomic_path
 
 DPI = 150
 # M. Okabe and K. Ito, Color Universal Design: told apart by the colour-blind; yellow is left out, too pale on white
@@ -112,30 +110,34 @@ def confusion_picture(predictions: Predictions, *, title: str = "Confusion matri
     return figure
 
 
-def learning_curves_picture(histories: Mapping[str, pd.DataFrame], *, title: str = "Learning curves") -> Figure:
-    """Draw losses and the AUC of the validation slides over the epochs, one colour a fold.
+def learning_curves_picture(
+    histories: Mapping[str, pd.DataFrame], column: str = "val_auc", name: str = "AUC", *, title: str = "Learning curves"
+) -> Figure:
+    """Draw losses and a figure of the validation slides over the epochs, one colour a fold.
 
     Args:
-        histories: fold name -> a row an epoch, with some of the columns ``train_loss``, ``val_loss``, ``val_auc``.
+        histories: fold name -> a row an epoch, with some of the columns ``train_loss``, ``val_loss`` and ``column``.
+        column: of the figure.
+        name: of the figure, for readers.
         title: above the picture.
     """
     figure = _figure((9.0, 4.2), title)
-    losses, areas = figure.subplots(1, 2)
+    losses, figures = figure.subplots(1, 2)
     _style(losses, x="epoch", y="loss")
-    _style(areas, x="epoch", y="AUC of the validation slides")
-    for colour, (name, history) in zip(_colours(len(histories)), histories.items(), strict=True):
-        for axes, column, dash in ((losses, "train_loss", "--"), (losses, "val_loss", "-"), (areas, "val_auc", "-")):
-            if column in history:
+    _style(figures, x="epoch", y=f"{name} of the validation slides")
+    for colour, (fold, history) in zip(_colours(len(histories)), histories.items(), strict=True):
+        for axes, drawn, dash in ((losses, "train_loss", "--"), (losses, "val_loss", "-"), (figures, column, "-")):
+            if drawn in history:
                 epochs = np.arange(1, len(history) + 1)
-                label = name if axes is areas else None
+                label = fold if axes is figures else None
                 marker = "o" if len(history) == 1 else None
-                axes.plot(epochs, history[column], dash, color=colour, linewidth=1.6, label=label, marker=marker)
+                axes.plot(epochs, history[drawn], dash, color=colour, linewidth=1.6, label=label, marker=marker)
     sides = [Line2D([], [], color="black", linestyle=dash) for dash in ("--", "-")]
     losses.legend(sides, ["training", "validation"], loc="upper right", fontsize=9, edgecolor="none")
-    for axes in (losses, areas):
+    for axes in (losses, figures):
         axes.xaxis.get_major_locator().set_params(integer=True)
-    if len(histories) > 1 and areas.lines:
-        figure.legend(*areas.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(histories), 5))
+    if len(histories) > 1 and figures.lines:
+        figure.legend(*figures.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(histories), 5))
     return figure
 
 
@@ -161,26 +163,22 @@ def regression_picture(
 
 def kaplan_meier_picture(groups: RiskGroups, *, title: str = "Survival by predicted risk", unit: str = "") -> Figure:
     """Draw the Kaplan-Meier curves of the risk groups with their 95 % bands, and how many are at risk."""
-    figure, axes = _axes((6.4, 4.6), title, x=f"time{f' ({unit})' if unit else ''}", y="part without event")
+    figure = _figure((6.4, 5.2), title)
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(6, 1))
+    _style(axes, x="", y="part without event")
     axes.set_ylim(0, 1.02)
     for order, (name, curve) in enumerate(groups.curves.items()):
         times, colour = curve.index.to_numpy(float), COLOURS[1 - order % 2]
         axes.step(times, curve["survival"], where="post", color=colour, linewidth=2, linestyle=DASHES[order],
                   label=f"{name} (n = {int(curve['at_risk'].max())})")  # fmt: skip
         axes.fill_between(times, curve["low"], curve["high"], step="post", color=colour, alpha=0.15, linewidth=0)
+    _write_at_risk(below, groups, x=f"time{f' ({unit})' if unit else ''}")
     if groups.curves:
         p = "undefined" if np.isnan(groups.p) else f"{groups.p:.3g}"
         axes.legend(loc="upper right", edgecolor="none", title=f"log-rank p = {p}", alignment="left")
     else:
         _say(axes, "no patient")
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all, and return the file."""
-    with atomic_path(path) as part:
-        part.write_bytes(png(figure))
-    return path
 
 
 def png(figure: Figure) -> bytes:
@@ -271,6 +269,23 @@ def _finished(figure: Figure, axes: Axes, predictions: Predictions, corner: Corn
 def _say(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", wrap=True,
               bbox={"facecolor": "white", "edgecolor": "none"})  # fmt: skip
+
+
+def _write_at_risk(axes: Axes, groups: RiskGroups, *, x: str) -> None:
+    """Write how many are at risk below the ticks of the curves, a line a group."""
+    _style(axes, x=x, y="")
+    axes.grid(False)
+    axes.spines["left"].set_visible(False)
+    axes.set_title("at risk", loc="left", fontsize=9)
+    axes.set_yticks(range(len(groups.curves)), list(groups.curves))
+    axes.set_ylim(max(len(groups.curves), 1) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(left=0)
+    for row, curve in enumerate(groups.curves.values()):
+        times, at_risk = curve.index.to_numpy(float), curve["at_risk"].to_numpy(int)
+        for tick in [tick for tick in axes.get_xticks() if 0 <= tick <= axes.get_xlim()[1]]:
+            left = np.searchsorted(times, tick)  # the first time at or after the tick
+            axes.text(tick, row, str(at_risk[left] if left < len(times) else 0), ha="center", va="center", fontsize=9)
 
 
 def _write_counts(axes: Axes, counts: np.ndarray, parts: np.ndarray) -> None:

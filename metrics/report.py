@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from metrics.pictures import png
-from utils.atomic import write_text
+from utils.atomic import atomic_path, write_text
 
 TEMPLATE = "report.html.j2"
 
@@ -33,10 +34,20 @@ class Picture:
     figure: Figure
     caption: str = ""
 
+    @classmethod
+    def of(cls, figure: Figure, caption: str = "") -> "Picture":
+        """Return a picture that is called as its figure is."""
+        return cls(figure.get_suptitle(), figure, caption)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The picture as a file; drawn once."""
+        return png(self.figure)
+
     @property
     def address(self) -> str:
         """The picture itself, as a data URI."""
-        return f"data:image/png;base64,{base64.b64encode(png(self.figure)).decode('ascii')}"
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,13 @@ class Report:
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_picture(picture: Picture, path: Path) -> Path:
+    """Write a picture as PNG, whole or not at all, and return the file."""
+    with atomic_path(path) as part:
+        part.write_bytes(picture.png)
+    return path
 
 
 def write_report(path: Path, report: Report) -> Path:

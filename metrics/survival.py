@@ -1,14 +1,61 @@
-"""How well a risk orders times to an event, some of them censored. Needs lifelines: ``pip install lifelines``."""
+"""How well a risk orders times to an event, some of them censored."""
 
-from dataclasses import dataclass
-from types import ModuleType
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from utils.errors import UsageError
+from metrics.bootstrap import Estimator
+from metrics.cases import Cases, rows_by_name
 
 NAN = float("nan")
+HIGH, LOW = "high risk", "low risk"
+
+
+@dataclass(frozen=True)
+class Risks(Cases):
+    """Times, events and predicted risks of N slides, or of N patients.
+
+    Attributes:
+        times: (N,) to the event or to the end of observation.
+        events: (N,) whether the event was observed.
+        risks: (N,), higher for earlier events; NaN where a model gave no number.
+        of_model: (N,) number of the model: risks of different models are on different scales.
+    """
+
+    known = ("times", "events")
+    predicted_as = ("risks",)
+    kept = ("of_model",)
+
+    times: np.ndarray
+    events: np.ndarray
+    risks: np.ndarray
+    of_model: np.ndarray
+
+    @property
+    def models(self) -> np.ndarray:
+        """The model of each row (N,)."""
+        return self.of_model
+
+    def as_of_one_model(self) -> "Risks":
+        """Return the same rows, as if one model had said all."""
+        return replace(self, of_model=np.zeros(len(self), int))
+
+    def known_of(self, groups: Sequence[np.ndarray], voting: str) -> dict[str, Any]:
+        """Return the longest time of a patient's slides, and whether the event was observed then."""
+        last = [rows[np.argmax(self.times[rows])] for rows in groups]
+        return {"times": self.times[last], "events": self.events[last]} if last else {}
+
+    def above_median(self) -> np.ndarray:
+        """Say of each row (N,) whether its risk is above the median of its model's rows."""
+        high = np.zeros(len(self), bool)
+        for rows in rows_by_name(self.models.tolist()).values():
+            high[rows] = self.risks[rows] > np.median(self.risks[rows])
+        return high
 
 
 @dataclass(frozen=True)
@@ -16,7 +63,8 @@ class RiskGroups:
     """Patients above and not above the median risk.
 
     Attributes:
-        curves: group name -> table with index ``time`` and columns ``survival``, ``low``, ``high`` (95 %), ``at_risk``.
+        curves: group name -> table with index ``time`` and columns ``survival``, ``low``, ``high`` (95 %), ``at_risk``,
+            ``events``.
         p: of the log-rank test; NaN where a group is empty or nothing happened.
     """
 
@@ -30,68 +78,124 @@ def concordance(times: np.ndarray, events: np.ndarray, risks: np.ndarray) -> flo
     Args:
         times: (N,) to the event or to the end of observation.
         events: (N,) whether the event was observed.
-        risks: (N,), higher for earlier events.
+        risks: (N,), higher for earlier events; a pair of equal ones counts half.
 
     Returns:
         1 for a perfect order, 0.5 for none; NaN where no pair can be compared or a value is no number.
-
-    Raises:
-        UsageError: lifelines is not installed.
     """
-    lifelines = _lifelines()
-    if not len(times) or not _all_finite(times, risks):
+    if not np.isfinite([times, risks]).all():
         return NAN
-    try:
-        return float(lifelines.utils.concordance_index(times, -np.asarray(risks, float), events))
-    except ZeroDivisionError:  # its word for: no comparable pair
-        return NAN
+    _, comparable, right = _pairs(np.asarray(times, float), np.asarray(events, bool), np.asarray(risks, float))
+    return float(right.sum(dtype=float) / comparable.sum(dtype=float)) if comparable.any() else NAN
 
 
-def risk_groups(times: np.ndarray, events: np.ndarray, risks: np.ndarray) -> RiskGroups:
-    """Return Kaplan-Meier curves of the patients above and not above the median risk, and how they differ.
+def concordance_estimator(risks: Risks) -> Estimator:
+    """Return the concordance, the mean of the models', as a function of how often each row is drawn.
 
-    The median is that of these patients, so the groups describe them and are no rule for others.
+    Patients are compared with those of the same model alone. A model without comparable pairs does not count. Patients
+    are drawn within those with the event and those without.
+    """
+    parts = rows_by_name(risks.models.tolist()).values()
+    defined = bool(len(risks)) and bool(np.isfinite([risks.times, risks.risks]).all())
+    events = risks.events.astype(bool)
+    pairs = [(rows, *_pairs(risks.times[rows], events[rows], risks.risks[rows])) for rows in parts if defined]
+
+    def of_draws(weights: np.ndarray) -> np.ndarray:
+        of_models = [_of_pairs(weights[:, rows], first, comparable, right) for rows, first, comparable, right in pairs]
+        return _mean_of_defined(np.array(of_models).reshape(len(of_models), len(weights)))[:, None]
+
+    return Estimator(["concordance"], of_draws, events.astype(int))
+
+
+def undefined_because(risks: Risks) -> list[str]:
+    """Return why the concordance is undefined, one line a reason; empty where it is defined."""
+    if not len(risks):
+        return ["no slide, so no figure is defined"]
+    broken = np.flatnonzero(~np.isfinite(risks.risks))
+    if len(broken):
+        name = risks.slide_ids[broken[0]]
+        return [f"{len(broken)} predictions are no numbers, such as that of {name}, so no figure is defined"]
+    if np.isnan(concordance_estimator(risks).of_draws(np.ones((1, len(risks))))).any():
+        return ["of no two slides is it known whose event came first, so no concordance is defined"]
+    return []
+
+
+def risk_groups(times: np.ndarray, events: np.ndarray, high: np.ndarray) -> RiskGroups:
+    """Return Kaplan-Meier curves of two groups of patients, and how they differ.
 
     Args:
-        times, events, risks: as for `concordance`.
-
-    Raises:
-        UsageError: lifelines is not installed.
+        times, events: as for `concordance`.
+        high: (N,) who is of high risk.
     """
-    _lifelines()
-    times, events, risks = np.asarray(times, float), np.asarray(events, bool), np.asarray(risks, float)
-    if not len(times) or not _all_finite(times, risks):
-        return RiskGroups({}, NAN)
-    high = risks > np.median(risks)
-    sides = {"high risk": high, "low risk": ~high}
+    times, events, high = np.asarray(times, float), np.asarray(events, bool), np.asarray(high, bool)
+    sides = {HIGH: high, LOW: ~high}
     curves = {name: _curve(times[side], events[side]) for name, side in sides.items() if side.any()}
     return RiskGroups(curves, _log_rank(times, events, high))
 
 
+def halves_by_risk(risks: Risks) -> RiskGroups:
+    """Return the groups above and not above the median risk; with several models, the median of each model's patients.
+
+    Medians are those of these patients, so the groups describe them and are no rule for others. Whom several models
+    tested is of high risk where most of them say so.
+    """
+    if not np.isfinite(risks.risks).all():
+        return RiskGroups({}, NAN)
+    groups = list(rows_by_name(risks.slide_ids).values())
+    above, first = risks.above_median(), [rows[0] for rows in groups]
+    high = np.array([above[rows].mean() > 0.5 for rows in groups], bool)
+    return risk_groups(risks.times[first], risks.events[first], high) if first else RiskGroups({}, NAN)
+
+
+def _pairs(times: np.ndarray, events: np.ndarray, risks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows with an event (E,), whom they are known to precede (E, N), and whether they should (E, N).
+
+    Someone observed for as long as another until that one's event is known to have it later.
+    """
+    first = np.flatnonzero(events)
+    sooner = times[first][:, None] < times
+    comparable = sooner | ((times[first][:, None] == times) & ~events)
+    difference = risks[first][:, None] - risks
+    right = comparable * ((difference > 0) + 0.5 * (difference == 0))
+    return first, comparable.astype(np.float32), right.astype(np.float32)
+
+
+def _of_pairs(weights: np.ndarray, first: np.ndarray, comparable: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the concordance (B,) of draws (B, N)."""
+    of_first = weights[:, first]
+    counted, won = (np.sum((of_first @ pairs) * weights, axis=1) for pairs in (comparable, right))
+    return np.divide(won, counted, out=np.full(len(weights), NAN), where=counted > 0)
+
+
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """Return the mean (B,) over models (M, B) of what is not NaN."""
+    known = ~np.isnan(values)
+    n_known = known.sum(axis=0)
+    return np.divide(
+        np.where(known, values, 0).sum(axis=0), n_known, out=np.full(values.shape[1], NAN), where=n_known > 0
+    )
+
+
 def _curve(times: np.ndarray, events: np.ndarray) -> pd.DataFrame:
-    fitted = _lifelines().KaplanMeierFitter(alpha=0.05).fit(times, events)
-    low, high = (fitted.confidence_interval_survival_function_.iloc[:, side] for side in (0, 1))
-    survival, at_risk = fitted.survival_function_.iloc[:, 0], fitted.event_table["at_risk"]
-    curve = pd.DataFrame({"survival": survival, "low": low, "high": high, "at_risk": at_risk})
-    return curve.rename_axis("time")
+    """Return the Kaplan-Meier estimate with Greenwood's interval of its log-log, from time 0 on."""
+    survival = stats.ecdf(stats.CensoredData.right_censored(times, ~events)).sf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # without a bound before the first event and at 0
+        bounds = survival.confidence_interval(0.95, method="log-log")
+    found = {"survival": survival.probabilities, "low": bounds.low.probabilities, "high": bounds.high.probabilities}
+    curve = pd.DataFrame(found, index=pd.Index(survival.quantiles, name="time"))
+    start = pd.DataFrame(1.0, index=pd.Index([0.0], name="time"), columns=curve.columns)
+    curve = pd.concat([start, curve])
+    curve.loc[curve["survival"] == 1, ["low", "high"]] = 1.0
+    return curve.assign(
+        at_risk=[int((times >= time).sum()) for time in curve.index],
+        events=[0, *(int(events[times == time].sum()) for time in survival.quantiles)],
+    )
 
 
 def _log_rank(times: np.ndarray, events: np.ndarray, high: np.ndarray) -> float:
     if not events.any() or high.all() or not high.any():
         return NAN
-    test = _lifelines().statistics.logrank_test(times[high], times[~high], events[high], events[~high])
-    return float(test.p_value)
-
-
-def _all_finite(*values: np.ndarray) -> bool:
-    return bool(np.isfinite(np.asarray(values, float)).all())
-
-
-def _lifelines() -> ModuleType:
-    try:
-        import lifelines
-        import lifelines.statistics
-        import lifelines.utils
-    except ImportError as error:
-        raise UsageError("survival figures need lifelines: pip install lifelines") from error
-    return lifelines
+    sides = [stats.CensoredData.right_censored(times[side], ~events[side]) for side in (high, ~high)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(stats.logrank(*sides).pvalue)

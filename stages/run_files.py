@@ -14,7 +14,7 @@ import yaml
 from stages.pass_figures import PassFigures
 from utils.atomic import atomic_path, write_text
 from utils.errors import UsageError, one_line
-from utils.tables import write_table
+from utils.tables import read_text_table, write_table
 
 
 def run_folder(results_dir: str | Path, exp_code: str, seed: int) -> Path:
@@ -132,10 +132,52 @@ def write_fold_predictions(folder: Path, fold: int, sides: Mapping[str, pd.DataF
 
 
 def read_fold_predictions(folder: Path, fold: int) -> dict[str, pd.DataFrame]:
-    """Read the predictions of each side of a fold."""
-    path = folder / f"s_{fold}_predictions.csv"
-    table = pd.read_csv(path, dtype={"slide_id": str, "case_id": str}, keep_default_na=False, na_values={"Y": [""]})
+    """Read the predictions of each side of a fold; NaN where a cell is empty, and ids as they are."""
+    table = _read_ids_as_text(folder / f"s_{fold}_predictions.csv")
     return {side: table[table["side"] == side].drop(columns="side") for side in ("val", "test")}
+
+
+# columns that tell what was predicted
+COLUMNS_OF = {"classification": ("Y", "p_0"), "regression": ("Y", "Y_hat"), "survival": ("time", "event", "risk")}
+
+
+def predictions_of_folder(folder: Path, outcome: str) -> dict[int, pd.DataFrame]:
+    """Read the test predictions of every fold of a run, or those of an evaluation.
+
+    Args:
+        folder: of the run (``s_<i>_predictions.csv``) or the evaluation (``fold_<i>.csv``).
+        outcome: ``classification``, ``regression`` or ``survival``.
+
+    Raises:
+        UsageError: there are none, or they are of another outcome.
+    """
+    found = {**_by_fold(folder, "fold_*.csv", "fold_"), **_by_fold(folder, "s_*_predictions.csv", "s_")}
+    if not found:
+        raise UsageError(f"{folder}: neither s_<i>_predictions.csv of a run nor fold_<i>.csv of an evaluation")
+    tables = {}
+    for fold, path in sorted(found.items()):
+        table = _read_ids_as_text(path)
+        missing = [column for column in ("slide_id", *COLUMNS_OF[outcome]) if column not in table]
+        if missing:
+            raise UsageError(f"{path}: no column {', '.join(missing)}, so these are no predictions of {outcome}")
+        tables[fold] = table[table["side"] == "test"] if path.name.startswith("s_") else table
+    return tables
+
+
+def _by_fold(folder: Path, pattern: str, prefix: str) -> dict[int, Path]:
+    numbers = {path: path.stem.removeprefix(prefix).removesuffix("_predictions") for path in folder.glob(pattern)}
+    return {int(number): path for path, number in numbers.items() if number.isdecimal()}
+
+
+def _read_ids_as_text(path: Path) -> pd.DataFrame:
+    """Read a table of predictions.
+
+    Raises:
+        UsageError: it is no CSV.
+    """
+    table = read_text_table(path, kind="predictions")
+    numbers = [column for column in table if column not in ("side", "slide_id", "case_id")]
+    return table.assign(**{column: pd.to_numeric(table[column], errors="coerce") for column in numbers})
 
 
 def write_summary(folder: Path, rows: list[dict[str, float]], folds: range, k: int) -> tuple[Path, pd.DataFrame]:

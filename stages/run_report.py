@@ -1,7 +1,7 @@
-"""Predictions of all folds in, a folder of statistics, pictures and one HTML report out.
+"""Predictions of all folds in, a folder of statistics, pictures and one HTML report out, whatever is predicted.
 
 ``statistics.csv``   level (slide or patient), set (a fold, all together, their mean), figure, value, low, high, std
-``statistics.json``  what the intervals and temperatures were made with, and what is undefined or doubtful
+``statistics.json``  what the figures were made with, and what is undefined or doubtful
 ``pictures/*.png``   the pictures
 ``report.html``      all of it
 """
@@ -9,51 +9,50 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from metrics.bootstrap import METHOD
-from metrics.calibration import calibration_figures
-from metrics.pictures import (
-    confusion_picture,
-    learning_curves_picture,
-    precision_recall_picture,
-    reliability_picture,
-    roc_picture,
-    save_figure,
-)
-from metrics.report import Picture, Report, Table, write_report
-from stages.run_statistics import (
-    MEAN_OF_FOLDS,
-    FoldOutcome,
-    RunStatistics,
-    StatisticsConfig,
-    provenance,
-    run_statistics,
-    statistics_table,
-)
+from metrics.pictures import learning_curves_picture
+from metrics.report import Picture, Report, Table, save_picture, write_report
+from stages.outcomes.outcome import Outcome
+from stages.run_statistics import MEAN_OF_FOLDS, provenance, run_statistics, statistics_table
+from stages.statistics.kind import FoldCases, OutcomeStatistics, RunStatistics, StatisticsConfig
+from stages.statistics.of_outcome import statistics_of
+from stages.statistics.together import POOLED
 from utils.atomic import write_text
+from utils.errors import UsageError
 from utils.tables import write_table
 
 logger = logging.getLogger(__name__)
 
-CAPTIONS = {
-    "roc": "Dotted: guessing. In brackets: 95 % interval",
-    "precision_recall": "AP: average precision; dotted: guessing",
-    "calibration": "Each point stands for about a tenth of the slides",
-    "confusion": "Shades are parts of a row",
-}
-MAIN_FIGURES = ("auc_macro", "average_precision_macro", "balanced_accuracy", "f1_macro")
+WORDS = {"auc": "AUC", "f1": "F1", "r2": "R²", "mae": "MAE", "rmse": "RMSE", "log_rank": "log-rank"}
 
 
-def write_run_report(
+@dataclass(frozen=True)
+class FoldTables:
+    """What a fold leaves, as its files hold it.
+
+    Attributes:
+        test: ``slide_id``, ``case_id`` and the columns of the outcome, see ``Outcome.columns``.
+        validation: the same of its validation slides; None without.
+        history: a row an epoch, with ``train_loss``, ``val_loss`` and a figure; None where nothing was trained.
+    """
+
+    test: pd.DataFrame
+    validation: pd.DataFrame | None = None
+    history: pd.DataFrame | None = None
+
+
+def report_run(
     folder: Path,
-    title: str,
-    folds: Sequence[FoldOutcome],
+    outcome: Outcome,
+    folds: Mapping[int, FoldTables],
     *,
+    title: str,
     settings: Mapping[str, Any],
     config: StatisticsConfig | None = None,
 ) -> pd.DataFrame:
@@ -61,127 +60,118 @@ def write_run_report(
 
     Args:
         folder: where they go.
-        title: of the report.
+        outcome: what was predicted.
         folds: one or more.
+        title: of the report.
         settings: what the run was made with, for the report.
         config: how statistics are made; None: as usual.
 
     Raises:
-        UsageError: predictions have no labels, or folds disagree on classes, labels or patients.
+        UsageError: there is no fold, or folds disagree on labels or patients.
     """
+    if not folds:
+        raise UsageError(f"{folder}: no fold is done, so there is nothing to report")
     config = config or StatisticsConfig()
-    results = run_statistics(folds, config)
-    for warning in results.warnings:
+    kind = statistics_of(outcome)
+    cases = fold_cases(kind, folds)
+    run = run_statistics(kind, cases, config)
+    more = kind.more(cases, run)
+    for warning in (*run.warnings, *more.warnings):
         logger.warning("%s", warning)
-    table = statistics_table(results.intervals)
+    table = statistics_table(run.intervals)
     write_table(table, folder / "statistics.csv")
-    write_text(folder / "statistics.json", json.dumps(provenance(results, config), indent=2) + "\n")
-    pictures = _pictures(results, folds)
-    for name, figure in pictures.items():
-        save_figure(figure, folder / "pictures" / f"{name}.png")
-    write_report(folder / "report.html", _report(title, results, table, pictures, settings, config))
+    write_text(folder / "statistics.json", json.dumps(provenance(run, kind, more, config), indent=2) + "\n")
+    pictures = _pictures(kind, run, cases) | dict(more.pictures)
+    for name, picture in pictures.items():
+        save_picture(picture, folder / "pictures" / f"{name}.png")
+    report = Report(
+        title=title,
+        summary=_summary(kind, run, config),
+        warnings=[*run.warnings, *more.warnings],
+        tables=[*(_level_table(run, level, table) for level in run.levels), *_fold_tables(kind, run), *more.tables],
+        pictures=list(pictures.values()),
+        settings=settings,
+    )
+    write_report(folder / "report.html", report)
     return table
 
 
-def _pictures(results: RunStatistics, folds: Sequence[FoldOutcome]) -> dict[str, Figure]:
-    pictures = {}
-    for level in _levels(results):
-        predictions, intervals = results.sets[level][results.main], results.intervals[level][results.main]
-        ending = f"{level}s, {results.main}"
-        pictures[f"roc_{level}"] = roc_picture(predictions, intervals, title=f"ROC ({ending})")
-        pictures[f"precision_recall_{level}"] = precision_recall_picture(
-            predictions, intervals, title=f"Precision and recall ({ending})"
-        )
-        pictures[f"confusion_{level}"] = confusion_picture(predictions, title=f"Confusion ({ending})")
-    slides = results.sets["slide"][results.main]
-    pictures["calibration_slide"] = reliability_picture(
-        slides, results.scaled, title=f"Calibration (slides, {results.main})"
-    )
-    histories = {fold.name: fold.history for fold in folds if fold.history is not None}
-    if histories:
-        pictures["learning_curves"] = learning_curves_picture(histories)
-    return pictures
-
-
-def _levels(results: RunStatistics) -> list[str]:
-    """Return the levels that differ."""
-    slides = results.sets["slide"][results.main]
-    return ["slide"] if slides.n_patients == len(slides) else ["slide", "patient"]
-
-
-def _report(
-    title: str,
-    results: RunStatistics,
-    table: pd.DataFrame,
-    pictures: Mapping[str, Figure],
-    settings: Mapping[str, Any],
-    config: StatisticsConfig,
-) -> Report:
-    of_levels = [_level_table(results, level, table) for level in _levels(results)]
-    return Report(
-        title=title,
-        summary=_summary(results, config),
-        warnings=results.warnings,
-        tables=[*of_levels, *_fold_tables(results), _calibration_table(results)],
-        pictures=[
-            Picture(figure.get_suptitle(), figure, CAPTIONS.get(name.rpartition("_")[0], ""))
-            for name, figure in pictures.items()
-        ],
-        settings=settings,
-    )
-
-
-def _summary(results: RunStatistics, config: StatisticsConfig) -> list[str]:
-    slides = results.sets["slide"][results.main]
+def fold_cases(kind: OutcomeStatistics, folds: Mapping[int, FoldTables]) -> list[FoldCases]:
+    """Return what the tables of folds say."""
     return [
-        f"{len(slides)} slides of {slides.n_patients} patients, {slides.n_classes} classes: "
-        f"{', '.join(slides.class_names)}.",
-        f"Intervals are 95 % ({METHOD}) from {config.n_resamples} draws of patients with all their slides, within "
-        f"classes, seed {config.seed}. A patient's probability is the mean of the slides'.",
+        FoldCases(
+            fold=number,
+            test=kind.cases(tables.test, number),
+            validation=None if tables.validation is None else kind.cases(tables.validation, number),
+            history=tables.history,
+        )
+        for number, tables in folds.items()
     ]
 
 
-def _level_table(results: RunStatistics, level: str, table: pd.DataFrame) -> Table:
-    intervals = results.intervals[level][results.main]
-    rows = pd.DataFrame({"figure": map(_readable, intervals), results.main: map(str, intervals.values())})
-    means = table[(table["level"] == level) & (table["set"] == MEAN_OF_FOLDS)]
+def _pictures(kind: OutcomeStatistics, run: RunStatistics, folds: Sequence[FoldCases]) -> dict[str, Picture]:
+    pictures = {
+        f"{name}_{level}": picture
+        for level in run.levels
+        for name, picture in kind.pictures(
+            run.sets[level][run.main], run.intervals[level][run.main], level, run.main
+        ).items()
+    }
+    histories = {fold.name: fold.history for fold in folds if fold.history is not None and len(fold.history)}
+    if histories:
+        pictures["learning_curves"] = Picture.of(learning_curves_picture(histories, *kind.curve))
+    return pictures
+
+
+def _summary(kind: OutcomeStatistics, run: RunStatistics, config: StatisticsConfig) -> list[str]:
+    slides = run.sets["slide"][run.main]
+    within = f", within {kind.drawn_within}" if kind.drawn_within else ""
+    lines = [
+        f"{len(set(slides.slide_ids))} slides of {slides.n_patients} patients; {kind.describe(slides)}",
+        f"Intervals are 95 % ({METHOD}) from {config.n_resamples} draws of patients with all their slides{within}, "
+        f"seed {config.seed}. {kind.of_patients}",
+    ]
+    return [*lines, kind.of_pooled] if kind.of_pooled and run.main == POOLED else lines
+
+
+def _level_table(run: RunStatistics, level: str, table: pd.DataFrame) -> Table:
+    intervals = run.intervals[level][run.main]
+    rows = pd.DataFrame({"figure": map(readable, intervals), run.main: map(str, intervals.values())})
+    means = table[(table["level"] == level) & (table["set"] == MEAN_OF_FOLDS)].set_index("figure")
     if len(means):
-        rows["mean ± standard deviation of folds"] = [
-            "undefined" if pd.isna(mean) else f"{mean:.3f} ± {std:.3f}"
-            for mean, std in zip(means["value"], means["std"], strict=True)
-        ]
-    n_rows = len(results.sets[level][results.main])
-    return Table(f"Figures of {n_rows} {level}s", rows)
+        rows["mean ± standard deviation of folds"] = [_mean_and_std(means, figure) for figure in intervals]
+    return Table(f"Figures of {len(set(run.sets[level][run.main].slide_ids))} {level}s", rows)
 
 
-def _fold_tables(results: RunStatistics) -> list[Table]:
+def _mean_and_std(means: pd.DataFrame, figure: str) -> str:
+    if figure not in means.index:
+        return ""
+    mean, std = means.loc[figure, ["value", "std"]]
+    if pd.isna(mean):
+        return "undefined"
+    return f"{mean:.3f} (of one fold)" if pd.isna(std) else f"{mean:.3f} ± {std:.3f}"
+
+
+def _fold_tables(kind: OutcomeStatistics, run: RunStatistics) -> list[Table]:
     """Return one table of the folds' main figures, or none for a single fold."""
-    folds = {name: figures for name, figures in results.intervals["slide"].items() if name.startswith("fold ")}
+    level = run.levels[-1]
+    folds = {name: figures for name, figures in run.intervals[level].items() if name.startswith("fold ")}
     if len(folds) < 2:
         return []
     rows = pd.DataFrame(
         [
-            {"fold": name, "slides": len(results.sets["slide"][name])}
-            | {_readable(figure): str(figures[figure]) for figure in MAIN_FIGURES}
+            {"fold": name.removeprefix("fold "), f"{level}s": len(run.sets[level][name])}
+            | {readable(figure): str(figures[figure]) for figure in kind.main_figures}
             for name, figures in folds.items()
         ]
     )
-    return [Table("Folds, by slide", rows)]
+    return [Table(f"Folds, by {level}", rows)]
 
 
-def _calibration_table(results: RunStatistics) -> Table:
-    slides = results.sets["slide"][results.main]
-    rows = [{"probabilities": "as predicted"} | calibration_figures(slides)]
-    if results.scaled is not None:
-        rows.append({"probabilities": "temperature-scaled"} | calibration_figures(results.scaled))
-    fitted = [f"{name} {t.value:.2f}" for name, t in results.temperatures.items() if not t.reason]
-    note = f"Temperatures, fitted on validation slides: {', '.join(fitted)}." if fitted else ""
-    table = pd.DataFrame(rows).rename(columns={"ece": "ECE", "brier": "Brier", "log_loss": "log loss"})
-    return Table("Calibration, by slide", table, note)
-
-
-def _readable(figure: str) -> str:
+def readable(figure: str) -> str:
     """Return the name of a figure as a reader says it, its class as it is."""
     words, _, of_class = figure.removesuffix("]").partition("[")
-    words = words.replace("_", " ").replace("auc", "AUC").replace("f1", "F1")
+    for name, said in WORDS.items():
+        words = words.replace(name, said)
+    words = words.replace("_", " ")
     return words[0].upper() + words[1:] + (f", {of_class}" if of_class else "")

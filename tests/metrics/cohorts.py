@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import softmax
 
 from metrics.predictions import Predictions
+from metrics.survival import Risks
 
 
 def predictions(
@@ -34,4 +35,20 @@ def of(labels: list[int], positive: list[float], patients: list[str] | None = No
         labels=np.array(labels, int),
         probabilities=np.stack([1 - probabilities, probabilities], axis=1),
         class_names=("normal", "tumor"),
+    )
+
+
+def risks(n_patients: int = 60, *, n_models: int = 1, effect: float = 1.0, seed: int = 0) -> Risks:
+    """Return risks of patients with one slide each, a third of them censored; each model has its own scale."""
+    rng = np.random.default_rng(seed)
+    names = tuple(f"patient_{i}" for i in range(n_patients))
+    hazard = rng.normal(size=n_patients)
+    of_model = np.arange(n_patients) % n_models
+    return Risks(
+        slide_ids=names,
+        patient_ids=names,
+        times=np.round(rng.exponential(np.exp(-effect * hazard)), 2),
+        events=np.arange(n_patients) % 3 != 2,
+        risks=hazard * (1 + of_model) + 5 * of_model,
+        of_model=of_model,
     )

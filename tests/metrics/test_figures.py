@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from metrics.figures import classification_figures, confusion_matrix, curve_classes, figure_names, undefined_because
+from metrics.figures import (
+    class_estimator,
+    classification_figures,
+    confusion_matrix,
+    curve_classes,
+    figure_names,
+    undefined_because,
+)
 from tests.metrics.cohorts import of, predictions
 
 
@@ -82,3 +89,22 @@ def test_an_undefined_auc_is_nan_and_says_why(given, reason):
 
 def test_one_class_alone_still_has_an_accuracy():
     assert classification_figures(of([0, 0], [0.2, 0.8]))["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_figures_of_a_draw_are_those_of_its_rows(n_classes):
+    given = predictions(60, n_classes)
+    given = given.with_probabilities(np.round(given.probabilities, 1))
+    times_drawn = np.random.default_rng(0).integers(0, 3, (5, 60))
+    estimator = class_estimator(given)
+    for weights, found in zip(times_drawn, estimator.of_draws(times_drawn.astype(float)), strict=True):
+        of_rows = classification_figures(given.rows(np.repeat(np.arange(60), weights)))
+        assert dict(zip(estimator.names, found, strict=True)) == pytest.approx(of_rows)
+
+
+def test_a_draw_that_lacks_a_class_has_no_mean_over_classes():
+    given = predictions(60, 3)
+    estimator = class_estimator(given)
+    figures = dict(zip(estimator.names, estimator.of_draws((given.labels != 2)[None].astype(float))[0], strict=True))
+    assert math.isnan(figures["auc_macro"]) and math.isnan(figures["f1_macro"])
+    assert not math.isnan(figures["auc[class_1]"])

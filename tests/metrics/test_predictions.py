@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metrics.predictions import ensemble, pooled
+from metrics.cases import ensemble, pooled
 from tests.metrics.cohorts import of, predictions
 from utils.errors import UsageError
 
@@ -21,7 +21,7 @@ def test_a_patient_has_the_mean_probability_of_its_slides():
 def test_where_slides_differ_a_patients_label_is_voted(voting, expected):
     slides = of([0, 0, 1, 0, 1], [0.5] * 5, ["a", "a", "a", "b", "b"])  # a: 2 to 1; b: a draw
     assert slides.by_patient(voting).labels.tolist() == expected
-    assert slides.patients_of_several_classes() == ["a", "b"]
+    assert slides.patients_that_differ() == ["a", "b"]
 
 
 def test_an_undefined_slide_makes_its_patient_undefined():

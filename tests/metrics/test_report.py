@@ -8,7 +8,7 @@ import pytest
 
 from metrics import pictures
 from metrics.predictions import Predictions
-from metrics.report import Picture, Report, Table, write_report
+from metrics.report import Picture, Report, Table, save_picture, write_report
 from metrics.survival import RiskGroups
 from tests.metrics.cohorts import of, predictions
 
@@ -90,4 +90,4 @@ def test_other_pictures_stand_what_is_missing(tmp_path):
         pictures.kaplan_meier_picture(RiskGroups({}, float("nan"))),
     ]
     for figure in figures:
-        assert pictures.save_figure(figure, tmp_path / "picture.png").stat().st_size > 1000
+        assert save_picture(Picture.of(figure), tmp_path / "picture.png").stat().st_size > 1000
