@@ -10,8 +10,11 @@ from utils.cli import add_task_flags, new_parser, path, positive_int, program, t
 DESCRIPTION = """\
 Predict slides with the checkpoints of a run of main.py and say how good the predictions are.
 
-Writes eval_results/EVAL_<SAVE_EXP_CODE>/: fold_<i>.csv with the class and the probabilities of each slide, and
-summary.csv, or summary_partial_<first>_<stop>.csv where not all K folds are evaluated.
+Writes eval_results/EVAL_<SAVE_EXP_CODE>/: fold_<i>.csv with the class and the probabilities of each slide,
+summary.csv, or summary_partial_<first>_<stop>.csv where not all K folds are evaluated, statistics.csv and
+report.html. Task, features and splits are those of training where no flag says otherwise.
+
+--predict takes slides without labels and writes slides.csv and patients.csv, what all folds say together.
 """
 
 
@@ -26,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="predict slides without labels: all in --data_dir, or those of --csv_path",
     )
+    add("--compare", type=path, metavar="RUN", help="folder of another run or evaluation: are the two different?")
     add("--save_exp_code", metavar="NAME", help="name of the results (default: MODELS_EXP_CODE)")
     add("--results_dir", type=path, default="./results", metavar="DIR", help="where runs are")
     add("--splits_dir", type=path, metavar="NAME|DIR", help="splits, in splits/ (default: the run's own)")

@@ -149,6 +149,7 @@ class Generic_WSI_Classification_Dataset(Generic_Split):
         self.table = SlideTable(table.path, self.slide_data, table.class_names, table.left_out_ids)
         self.seed = seed
         self.patient_strat = patient_strat
+        self.patient_voting = patient_voting
         self.patients = patients_of(self.slide_data, self.num_classes, patient_voting)
         self._splits: Iterator[Split] = iter(())
         self._split: Split | None = None

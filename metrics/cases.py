@@ -71,7 +71,7 @@ class Cases:
     def merged(self: C, groups: Sequence[np.ndarray]) -> C:
         """Return one row a group of rows: the first, with the mean of what was said."""
         firsts = self.rows([rows[0] for rows in groups])
-        means = {name: _means(getattr(self, name), groups) for name in self.predicted_as}
+        means: dict[str, Any] = {name: _means(getattr(self, name), groups) for name in self.predicted_as}
         return replace(firsts, **means)
 
     def patients_that_differ(self) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -18,7 +19,18 @@ from stages.loaders import ordered_bags
 from stages.outcomes.classification import Classification
 from stages.outcomes.outcome import Outcome
 from stages.pass_figures import PassFigures
-from stages.run_files import fold_range, read_flags, table_text, write_predictions, write_settings, write_summary
+from stages.run_comparison import compare
+from stages.run_files import (
+    fold_range,
+    read_flags,
+    table_text,
+    write_evaluation,
+    write_predictions,
+    write_settings,
+    write_summary,
+)
+from stages.run_report import FoldTables, report_run
+from stages.statistics.kind import StatisticsConfig
 from stages.trained_run import Expected, TrainedRun, open_run, run_folder_of
 from stages.training import open_splits
 from utils.device import pick_device
@@ -48,6 +60,7 @@ class EvaluationConfig:
         drop_out: the rate of training, without effect on trained models.
         k, k_start, k_end, fold: folds from ``k_start`` up to but without ``k_end``, or the one ``fold``.
         micro_average: AUC over (slide, class) pairs instead of the mean over classes (more than two classes).
+        compare: folder of another run or evaluation that predicted the same slides.
     """
 
     models_exp_code: str
@@ -66,6 +79,7 @@ class EvaluationConfig:
     k_end: int = -1
     fold: int = -1
     micro_average: bool = False
+    compare: str | None = None
 
     @property
     def folds(self) -> range:
@@ -105,6 +119,7 @@ def evaluate(config: EvaluationConfig) -> int:
         UsageError: the run, the task, its features or its splits are wrong; nothing has been written then.
     """
     code, folder = config.code, config.run_folder
+    other = None if config.compare is None else _folder_to_compare(config.compare)
     dataset, config = _open_cohort(config, folder)
     sets = _slides_to_evaluate(dataset, config, folder)
     device = pick_device()
@@ -116,17 +131,46 @@ def evaluate(config: EvaluationConfig) -> int:
     survey.require_sound(", ".join(sorted({str(place) for place in folders.values()})))
     out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(config))
-    rows = []
+    rows, tables = [], {}
     for fold, slides in sets.items():
         done = passed(run.models[fold], slides, bags, outcome, device)
-        columns = _side_of(slides, folder, fold) if config.split == "all" else {}
-        write_predictions(out / f"fold_{fold}.csv", slides.slide_ids, {**outcome.columns(done), **columns})
+        columns = {**outcome.columns(done), **(_side_of(slides, folder, fold) if config.split == "all" else {})}
+        write_predictions(out / f"fold_{fold}.csv", slides.slide_ids, columns)
+        ids = {"slide_id": slides.slide_ids, "case_id": list(slides.slide_data["case_id"])}
+        tables[fold] = pd.DataFrame({**ids, **columns})
         figures = outcome.figures(done, f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, **{f"test_{name}": value for name, value in figures.items()}})
     path, table = write_summary(out, rows, config.folds, config.k)
     print(table_text(table))
     logger.info("summary: %s", path)
+    write_evaluation(out, tables)
+    statistics = StatisticsConfig(voting=dataset.patient_voting)
+    title = f"{config.models_exp_code} on {dataset.table.path.name}, {config.split}"
+    folds = {fold: FoldTables(table) for fold, table in tables.items()}
+    report_run(out, outcome, folds, title=title, settings=_shown(config), config=statistics)
+    logger.info("report: %s", out / "report.html")
+    if other is not None:
+        print(compare(out, other, outcome, out, config=statistics).to_string(index=False, float_format="%.4f"))
     return EXIT_DONE
+
+
+def _shown(config: EvaluationConfig) -> dict[str, Any]:
+    """Return the settings that a reader of the report wants to see."""
+    flags = {**vars(config.task), **vars(config)}
+    return {name: value for name, value in flags.items() if name != "task" and value is not None}
+
+
+def _folder_to_compare(name: str) -> Path:
+    """Return the folder of another run or evaluation, by path or by name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    places = (Path(name), Path("results") / name, EVAL_RESULTS / name)
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        raise UsageError(f"--compare {name}: no folder {' or '.join(str(place) for place in places)}")
+    return found
 
 
 def passed(

@@ -137,31 +137,46 @@ def read_fold_predictions(folder: Path, fold: int) -> dict[str, pd.DataFrame]:
     return {side: table[table["side"] == side].drop(columns="side") for side in ("val", "test")}
 
 
+EVALUATION_FILE = "predictions.csv"
 # columns that tell what was predicted
 COLUMNS_OF = {"classification": ("Y", "p_0"), "regression": ("Y", "Y_hat"), "survival": ("time", "event", "risk")}
+
+
+def write_evaluation(folder: Path, tables: Mapping[int, pd.DataFrame]) -> None:
+    """Write ``predictions.csv``: ``fold, slide_id, case_id`` and what is known and predicted, atomically."""
+    rows = [table.assign(fold=fold)[["fold", *table.columns]] for fold, table in tables.items()]
+    write_table(pd.concat(rows, ignore_index=True), folder / EVALUATION_FILE)
 
 
 def predictions_of_folder(folder: Path, outcome: str) -> dict[int, pd.DataFrame]:
     """Read the test predictions of every fold of a run, or those of an evaluation.
 
     Args:
-        folder: of the run (``s_<i>_predictions.csv``) or the evaluation (``fold_<i>.csv``).
+        folder: of the run (``s_<i>_predictions.csv``) or the evaluation (``predictions.csv``, else ``fold_<i>.csv``).
         outcome: ``classification``, ``regression`` or ``survival``.
 
     Raises:
         UsageError: there are none, or they are of another outcome.
     """
+    if (folder / EVALUATION_FILE).is_file():
+        whole = _read_ids_as_text(folder / EVALUATION_FILE)
+        return {int(fold): _required(rows, outcome, folder / EVALUATION_FILE) for fold, rows in whole.groupby("fold")}
     found = {**_by_fold(folder, "fold_*.csv", "fold_"), **_by_fold(folder, "s_*_predictions.csv", "s_")}
     if not found:
         raise UsageError(f"{folder}: neither s_<i>_predictions.csv of a run nor fold_<i>.csv of an evaluation")
     tables = {}
     for fold, path in sorted(found.items()):
-        table = _read_ids_as_text(path)
-        missing = [column for column in ("slide_id", *COLUMNS_OF[outcome]) if column not in table]
-        if missing:
-            raise UsageError(f"{path}: no column {', '.join(missing)}, so these are no predictions of {outcome}")
+        table = _required(_read_ids_as_text(path), outcome, path)
         tables[fold] = table[table["side"] == "test"] if path.name.startswith("s_") else table
     return tables
+
+
+def _required(table: pd.DataFrame, outcome: str, path: Path) -> pd.DataFrame:
+    """Return a table of predictions, or refuse one of another outcome."""
+    missing = [column for column in ("slide_id", *COLUMNS_OF[outcome]) if column not in table]
+    if missing:
+        raise UsageError(f"{path}: no column {', '.join(missing)}, so these are no predictions of {outcome}")
+    return table
 
 
 def _by_fold(folder: Path, pattern: str, prefix: str) -> dict[int, Path]:

@@ -28,14 +28,18 @@ from stages.outcomes.of_task import loss_of_task, outcome_of_task
 from stages.outcomes.outcome import Outcome
 from stages.run_files import (
     fold_range,
+    read_fold_predictions,
     read_fold_record,
+    read_history,
     run_folder,
     table_text,
     write_flags,
     write_settings,
     write_summary,
 )
+from stages.run_report import FoldTables, report_run
 from stages.runner import run_each, summarise
+from stages.statistics.kind import StatisticsConfig
 from utils.device import pick_device
 from utils.errors import UsageError
 from utils.lookup import require_writable
@@ -260,11 +264,30 @@ def _run_folds(run: _Run, jobs: dict[int, FoldJob]) -> int:
         num_workers=n_workers,
         preload=PRELOAD,
     )
-    if any(read_fold_record(run.folder, fold) for fold in jobs):
+    done = [fold for fold in jobs if read_fold_record(run.folder, fold) is not None]
+    if done:
         path, table = _write_summary(run)
         print(table_text(table))
         logger.info("summary: %s", path)
+        _report(run, done)
     return summarise(results, unit="fold")
+
+
+def _report(run: _Run, folds: list[int]) -> None:
+    """Write statistics, pictures and ``report.html`` of the folds that are done."""
+    tables = {}
+    for fold in folds:
+        sides = read_fold_predictions(run.folder, fold)
+        tables[fold] = FoldTables(sides["test"], sides["val"], read_history(run.folder, fold))
+    report_run(
+        run.folder,
+        run.outcome,
+        tables,
+        title=f"{run.config.exp_code}: {run.task.name}",
+        settings=dict(run.config.flags),
+        config=StatisticsConfig(voting=run.task.patient_voting),
+    )
+    logger.info("report: %s", run.folder / "report.html")
 
 
 def _write_summary(run: _Run) -> tuple[Path, pd.DataFrame]:

@@ -50,7 +50,7 @@ FLAGS = {
         "bag_weight": 0.7, "B": 8,
     },
     "eval": {
-        **TASK, "predict": False, "results_dir": "./results", "save_exp_code": None, "models_exp_code": REQUIRED,
+        **TASK, "predict": False, "compare": None, "results_dir": "./results", "save_exp_code": None, "models_exp_code": REQUIRED,
         "splits_dir": None, "model_size": None, "model_type": None, "k": 10, "k_start": -1, "k_end": -1, "fold": -1,
         "micro_average": False, "split": "test", "drop_out": 0.25, "embed_dim": None,
     },

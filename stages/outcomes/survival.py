@@ -7,7 +7,7 @@ import torch
 
 from datasets.dataset_generic import Generic_Split
 from datasets.targets import bin_of, time_edges
-from metrics.survival import concordance
+from metrics.survival import concordance, require_lifelines
 from models.heads.registry import HAZARDS, NUMBER
 from models.survival_losses import cox_partial_likelihood, hazard_nll, risk_of, survival_curve
 from stages.outcomes.outcome import Loss
@@ -30,6 +30,7 @@ class Survival:
     headline = ("cindex",)
 
     def __init__(self, model: str, edges: np.ndarray) -> None:
+        require_lifelines()  # before anything is trained
         self.model = model
         self.edges = edges
         self.n_outputs = 1 if model == "cox" else len(edges) + 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metrics.cases import ensemble, pooled
-from metrics.survival import concordance, concordance_estimator, halves_by_risk, risk_groups, undefined_because
+from metrics.survival import Risks, concordance, concordance_estimator, halves_by_risk, risk_groups, undefined_because
 from tests.metrics.cohorts import risks
 
 TIMES, EVENTS = np.array([1.0, 2, 3, 4]), np.array([True, True, False, True])
@@ -24,12 +24,13 @@ def test_pairs_in_which_nobody_is_known_to_be_first_do_not_count():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_concordance_is_that_of_lifelines(seed):
-    lifelines = pytest.importorskip("lifelines.utils")
+def test_the_concordance_of_many_draws_is_that_of_lifelines(seed):
     rng = np.random.default_rng(seed)
     times, events = rng.integers(1, 12, 40).astype(float), rng.random(40) < 0.6
     risk = np.round(rng.normal(size=40), 1)  # times and risks that are equal, too
-    assert concordance(times, events, risk) == pytest.approx(lifelines.concordance_index(times, -risk, events))
+    ids = tuple(map(str, range(40)))
+    given = Risks(ids, ids, times, events, risk, np.zeros(40, int))
+    assert concordance_estimator(given).values(40)["concordance"] == pytest.approx(concordance(times, events, risk))
 
 
 @pytest.mark.parametrize(

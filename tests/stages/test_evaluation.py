@@ -39,7 +39,8 @@ def predictions(fold: int = 0) -> pd.DataFrame:
 
 def test_an_evaluation_leaves_the_files_that_users_know(capsys):
     assert evaluate() == 0
-    expected = {"fold_0.csv", "fold_1.csv", "fold_2.csv", "summary.csv", "eval_experiment_toy.txt"}
+    expected = {"fold_0.csv", "fold_1.csv", "fold_2.csv", "summary.csv", "eval_experiment_toy.txt", "predictions.csv"}
+    expected |= {"statistics.csv", "statistics.json", "report.html", "pictures"}
     assert {path.name for path in OUT.iterdir()} == expected
     assert list(pd.read_csv(OUT / "fold_0.csv").columns) == ["slide_id", "Y", "Y_hat", "p_0", "p_1"]
     assert list(pd.read_csv(OUT / "summary.csv").columns) == ["Unnamed: 0", "folds", "test_auc", "test_acc"]
@@ -181,3 +182,25 @@ def test_a_damaged_checkpoint_is_named_before_anything_is_written(caplog):
     assert evaluate() == 2
     assert "s_2_checkpoint.pt" in caplog.text
     assert not Path("eval_results").exists()
+
+
+def test_two_runs_are_compared_on_the_slides_that_both_tested(capsys):
+    assert train("--model_type", "mean_pool", "--exp_code", "other", "--max_epochs", "1") == 0
+    assert evaluate("--compare", "results/other_s1") == 0
+    table = pd.read_csv(OUT / "comparison.csv").set_index("figure")
+    assert table.loc["auc_macro", "difference"] == pytest.approx(
+        table.loc["auc_macro", "a"] - table.loc["auc_macro", "b"]
+    )
+    assert 0 <= table.loc["auc_macro", "p"] <= 1
+    assert "auc_macro" in capsys.readouterr().out
+
+
+def test_a_run_compared_with_itself_does_not_differ():
+    assert evaluate() == 0
+    assert evaluate("--save_exp_code", "again", "--compare", str(OUT)) == 0
+    assert (pd.read_csv("eval_results/EVAL_again/comparison.csv")["difference"] == 0).all()
+
+
+def test_a_run_to_compare_with_that_is_not_there_is_named(caplog):
+    assert evaluate("--compare", "nothing") == 2
+    assert "--compare nothing: no folder nothing or results/nothing or eval_results/nothing" in caplog.text

@@ -42,7 +42,8 @@ def test_a_run_leaves_the_files_that_users_know(capsys):
     assert train() == 0
     of_a_fold = ["s_{}_checkpoint.pt", "s_{}_checkpoint.json", "split_{}_results.pkl", "splits_{}.csv"]
     of_a_fold += ["s_{}_predictions.csv", "s_{}_history.csv", "s_{}_done.json"]
-    of_a_run = {"summary.csv", "experiment_toy.txt", "config.yaml"}
+    of_a_run = {"summary.csv", "experiment_toy.txt", "config.yaml", "statistics.csv", "statistics.json", "report.html"}
+    of_a_run |= {"pictures"}
     expected = {name.format(fold) for name in of_a_fold for fold in range(3)} | of_a_run
     assert {path.name for path in RUN.iterdir()} == expected
     summary = pd.read_csv(RUN / "summary.csv")
