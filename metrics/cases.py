@@ -47,12 +47,10 @@ class Cases:
     def rows(self: C, rows: np.ndarray | Sequence[int]) -> C:
         """Return some rows, by their numbers and in their order."""
         rows = np.asarray(rows, int)
-        return replace(
-            self,
-            slide_ids=tuple(self.slide_ids[row] for row in rows),
-            patient_ids=tuple(self.patient_ids[row] for row in rows),
-            **{name: values[rows] for name, values in self._arrays().items()},
-        )
+        changed: dict[str, Any] = {name: values[rows] for name, values in self._arrays().items()}
+        for name in ("slide_ids", "patient_ids"):
+            changed[name] = tuple(getattr(self, name)[row] for row in rows)
+        return replace(self, **changed)
 
     def by_patient(self: C, voting: str = "max") -> C:
         """Return one row a patient, and model: the mean of what was said of its slides.
@@ -71,7 +69,7 @@ class Cases:
     def merged(self: C, groups: Sequence[np.ndarray]) -> C:
         """Return one row a group of rows: the first, with the mean of what was said."""
         firsts = self.rows([rows[0] for rows in groups])
-        means = {name: _means(getattr(self, name), groups) for name in self.predicted_as}
+        means: dict[str, Any] = {name: _means(getattr(self, name), groups) for name in self.predicted_as}
         return replace(firsts, **means)
 
     def patients_that_differ(self) -> list[str]:

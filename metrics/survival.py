@@ -72,6 +72,13 @@ class RiskGroups:
     p: float
 
 
+def p_text(p: float) -> str:
+    """Return a p-value as a reader sees it."""
+    if np.isnan(p):
+        return "undefined"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def concordance(times: np.ndarray, events: np.ndarray, risks: np.ndarray) -> float:
     """Return the part of comparable pairs in which the patient of higher risk has the earlier event (Harrell 1982).
 
