@@ -19,7 +19,6 @@ from utils.lookup import PROJECT_ROOT
 PICTURE = PROJECT_ROOT / "docs" / "images" / "statistics.png"
 N_PATIENTS = 150
 HEIGHT_PX = 460
-N_COLOURS = 64
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
         kaplan_meier_picture(halves_by_risk(risks), unit="months"),
     ]
     pictures = [Image.open(io.BytesIO(png(figure))).convert("RGB") for figure in figures]
-    _side_by_side(pictures).save(PICTURE, optimize=True)
+    _in_rows_of_two(pictures).save(PICTURE, optimize=True)
 
 
 def _classes(rng: np.random.Generator) -> Predictions:
@@ -55,15 +54,14 @@ def _names() -> tuple[str, ...]:
     return tuple(f"patient_{number}" for number in range(N_PATIENTS))
 
 
-def _side_by_side(pictures: list[Image.Image]) -> Image.Image:
-    """Return pictures in one row, all of one height, with few colours to keep the file small."""
+def _in_rows_of_two(pictures: list[Image.Image]) -> Image.Image:
+    """Return pictures of one height, two a row."""
     scaled = [p.resize((round(p.width * HEIGHT_PX / p.height), HEIGHT_PX), Image.Resampling.LANCZOS) for p in pictures]
-    sheet = Image.new("RGB", (sum(picture.width for picture in scaled), HEIGHT_PX), "white")
-    x = 0
-    for picture in scaled:
-        sheet.paste(picture, (x, 0))
-        x += picture.width
-    return sheet.quantize(N_COLOURS)
+    column_px = max(picture.width for picture in scaled)
+    sheet = Image.new("RGB", (2 * column_px, HEIGHT_PX * len(scaled) // 2), "white")
+    for number, picture in enumerate(scaled):
+        sheet.paste(picture, (number % 2 * column_px, number // 2 * HEIGHT_PX))
+    return sheet
 
 
 if __name__ == "__main__":
