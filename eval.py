@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--k_start", type=int, default=-1, help="first fold; -1: 0")
     add("--k_end", type=int, default=-1, help="fold to stop before; -1: K")
     add("--fold", type=int, default=-1, help="the one fold to evaluate; -1: all")
+    add("--no_report", action="store_true", help="write no statistics, pictures and report.html")
     add("--micro_average", action="store_true", help="AUC over (slide, class) pairs, with more than two classes")
     return parser
 
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     task = TaskFlags(**task_flags(args))
     run = predict if vars(args).pop("predict") else evaluate
-    return run(EvaluationConfig(task=task, **vars(args)))
+    report = not vars(args).pop("no_report")
+    return run(EvaluationConfig(task=task, report=report, **vars(args)))
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     out = parser.add_argument_group("output").add_argument
     out("--exp_code", required=True, metavar="NAME", help="name of the run")
     out("--results_dir", type=path, default="./results", metavar="DIR", help="where runs go")
+    out("--no_report", action="store_true", help="write no statistics, pictures and report.html")
     out("--log_data", action="store_true", help="write tensorboard logs")
     return parser
 
@@ -161,6 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             cache_dtype=args.cache_dtype,
             fold_workers=args.fold_workers,
             resume=args.resume,
+            report=not args.no_report,
             flags=flags,
         )
     )

@@ -47,12 +47,10 @@ class Cases:
     def rows(self: C, rows: np.ndarray | Sequence[int]) -> C:
         """Return some rows, by their numbers and in their order."""
         rows = np.asarray(rows, int)
-        return replace(
-            self,
-            slide_ids=tuple(self.slide_ids[row] for row in rows),
-            patient_ids=tuple(self.patient_ids[row] for row in rows),
-            **{name: values[rows] for name, values in self._arrays().items()},
-        )
+        changed: dict[str, Any] = {name: values[rows] for name, values in self._arrays().items()}
+        for name in ("slide_ids", "patient_ids"):
+            changed[name] = tuple(getattr(self, name)[row] for row in rows)
+        return replace(self, **changed)
 
     def by_patient(self: C, voting: str = "max") -> C:
         """Return one row a patient, and model: the mean of what was said of its slides.

@@ -17,7 +17,7 @@ from metrics.bootstrap import Interval
 from metrics.calibration import reliability_curve
 from metrics.figures import confusion_matrix, curve_classes, undefined_because
 from metrics.predictions import Predictions
-from metrics.survival import RiskGroups
+from metrics.survival import RiskGroups, p_text
 
 DPI = 150
 # M. Okabe and K. Ito, Color Universal Design: told apart by the colour-blind; yellow is left out, too pale on white
@@ -174,8 +174,9 @@ def kaplan_meier_picture(groups: RiskGroups, *, title: str = "Survival by predic
         axes.fill_between(times, curve["low"], curve["high"], step="post", color=colour, alpha=0.15, linewidth=0)
     _write_at_risk(below, groups, x=f"time{f' ({unit})' if unit else ''}")
     if groups.curves:
-        p = "undefined" if np.isnan(groups.p) else f"{groups.p:.3g}"
-        axes.legend(loc="upper right", edgecolor="none", title=f"log-rank p = {p}", alignment="left")
+        p = p_text(groups.p)
+        title = f"log-rank p {p}" if p.startswith("<") else f"log-rank p = {p}"
+        axes.legend(loc="upper right", edgecolor="none", title=title, alignment="left")
     else:
         _say(axes, "no patient")
     return figure
@@ -279,7 +280,7 @@ def _write_at_risk(axes: Axes, groups: RiskGroups, *, x: str) -> None:
     axes.set_title("at risk", loc="left", fontsize=9)
     axes.set_yticks(range(len(groups.curves)), list(groups.curves))
     axes.set_ylim(max(len(groups.curves), 1) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=20)  # room for the number below the first tick
     axes.set_xlim(left=0)
     for row, curve in enumerate(groups.curves.values()):
         times, at_risk = curve.index.to_numpy(float), curve["at_risk"].to_numpy(int)

@@ -39,6 +39,12 @@ class Picture:
         """Return a picture that is called as its figure is."""
         return cls(figure.get_suptitle(), figure, caption)
 
+    @property
+    def wide(self) -> bool:
+        """Whether it needs the whole width of a page."""
+        width, height = self.figure.get_size_inches()
+        return bool(width > 1.5 * height)
+
     @cached_property
     def png(self) -> bytes:
         """The picture as a file; drawn once."""

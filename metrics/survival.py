@@ -89,6 +89,13 @@ def require_lifelines() -> ModuleType:
         ) from error
 
 
+def p_text(p: float) -> str:
+    """Return a p-value as a reader sees it."""
+    if np.isnan(p):
+        return "undefined"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def concordance(times: np.ndarray, events: np.ndarray, risks: np.ndarray) -> float:
     """Return the part of comparable pairs in which the patient of higher risk has the earlier event (Harrell 1982).
 
@@ -111,7 +118,8 @@ def concordance(times: np.ndarray, events: np.ndarray, risks: np.ndarray) -> flo
 def concordance_estimator(risks: Risks) -> Estimator:
     """Return the concordance, the mean of the models', as a function of how often each row is drawn.
 
-    It is that of ``concordance``, for a thousand draws at once. Patients are compared with those of the same model alone. A model without comparable pairs does not count. Patients
+    It is that of ``concordance``, for a thousand draws at once. Patients are compared with those of the same model
+    alone. A model without comparable pairs does not count. Patients
     are drawn within those with the event and those without.
     """
     parts = rows_by_name(risks.models.tolist()).values()

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import nn
 from tqdm import tqdm
 
 from datasets.bag_cache import BagCache, read_bags
@@ -61,6 +59,7 @@ class EvaluationConfig:
         k, k_start, k_end, fold: folds from ``k_start`` up to but without ``k_end``, or the one ``fold``.
         micro_average: AUC over (slide, class) pairs instead of the mean over classes (more than two classes).
         compare: folder of another run or evaluation that predicted the same slides.
+        report: write statistics, pictures and ``report.html``.
     """
 
     models_exp_code: str
@@ -80,6 +79,7 @@ class EvaluationConfig:
     fold: int = -1
     micro_average: bool = False
     compare: str | None = None
+    report: bool = True
 
     @property
     def folds(self) -> range:
@@ -112,46 +112,85 @@ class EvaluationConfig:
         return Expected(self.model_type, self.model_size, n_classes, self.embed_dim, self.drop_out)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """All that an evaluation reads."""
+
+    config: EvaluationConfig
+    dataset: Generic_MIL_Dataset
+    sets: dict[int, Generic_Split]
+    run: TrainedRun
+    outcome: Outcome
+    bags: BagCache
+    statistics: StatisticsConfig
+
+
 def evaluate(config: EvaluationConfig) -> int:
     """Run the stage and return the exit code.
 
     Raises:
         UsageError: the run, the task, its features or its splits are wrong; nothing has been written then.
     """
-    code, folder = config.code, config.run_folder
+    code = config.code
     other = None if config.compare is None else _folder_to_compare(config.compare)
-    dataset, config = _open_cohort(config, folder)
+    opened = _open(config)
+    out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
+    write_settings(out / f"eval_experiment_{code}.txt", vars(opened.config))
+    tables = _evaluated(opened, out)
+    if config.report:
+        _report(opened, tables, out)
+    if other is not None:
+        compared = compare(out, other, opened.outcome, out, config=opened.statistics)
+        print(compared.to_string(index=False, float_format="%.4f"))
+    return EXIT_DONE
+
+
+def _open(config: EvaluationConfig) -> _Opened:
+    """Read the cohort, the models and the features, and make sure that they fit together."""
+    folder = config.run_folder
+    config = with_flags_of_run(config, folder)
+    dataset = open_task(config.task.resolve(), config.data_root_dir)
     sets = _slides_to_evaluate(dataset, config, folder)
-    device = pick_device()
-    run = open_run(folder, config.folds, config.expected_of(dataset), device)
+    run = open_run(folder, config.folds, config.expected_of(dataset), pick_device())
     outcome = _outcome_for(run, dataset)
     folders = {slide_id: place for slides in sets.values() for slide_id, place in slides.feature_folders.items()}
     survey = run.survey(folders)
     bags = read_bags(survey)
     survey.require_sound(", ".join(sorted({str(place) for place in folders.values()})))
-    out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
-    write_settings(out / f"eval_experiment_{code}.txt", vars(config))
+    return _Opened(config, dataset, sets, run, outcome, bags, StatisticsConfig(voting=dataset.patient_voting))
+
+
+def _evaluated(opened: _Opened, out: Path) -> dict[int, pd.DataFrame]:
+    """Write and return what every fold predicts, and write the summary."""
+    config, outcome = opened.config, opened.outcome
     rows, tables = [], {}
-    for fold, slides in sets.items():
-        done = passed(run.models[fold], slides, bags, outcome, device)
-        columns = {**outcome.columns(done), **(_side_of(slides, folder, fold) if config.split == "all" else {})}
+    for fold, slides in opened.sets.items():
+        done = passed(opened.run, fold, slides, opened.bags, outcome)
+        sides = _side_of(slides, opened.run.folder, fold) if config.split == "all" else {}
+        columns = {**outcome.columns(done), **sides}
         write_predictions(out / f"fold_{fold}.csv", slides.slide_ids, columns)
         ids = {"slide_id": slides.slide_ids, "case_id": list(slides.slide_data["case_id"])}
         tables[fold] = pd.DataFrame({**ids, **columns})
         figures = outcome.figures(done, f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, **{f"test_{name}": value for name, value in figures.items()}})
+    write_evaluation(out, tables)
     path, table = write_summary(out, rows, config.folds, config.k)
     print(table_text(table))
     logger.info("summary: %s", path)
-    write_evaluation(out, tables)
-    statistics = StatisticsConfig(voting=dataset.patient_voting)
-    title = f"{config.models_exp_code} on {dataset.table.path.name}, {config.split}"
-    folds = {fold: FoldTables(table) for fold, table in tables.items()}
-    report_run(out, outcome, folds, title=title, settings=_shown(config), config=statistics)
+    return tables
+
+
+def _report(opened: _Opened, tables: dict[int, pd.DataFrame], out: Path) -> None:
+    config = opened.config
+    report_run(
+        out,
+        opened.outcome,
+        {fold: FoldTables(table) for fold, table in tables.items()},
+        title=f"{config.models_exp_code} on {opened.dataset.table.path.name}, {config.split}",
+        settings=_shown(config),
+        config=opened.statistics,
+    )
     logger.info("report: %s", out / "report.html")
-    if other is not None:
-        print(compare(out, other, outcome, out, config=statistics).to_string(index=False, float_format="%.4f"))
-    return EXIT_DONE
 
 
 def _shown(config: EvaluationConfig) -> dict[str, Any]:
@@ -173,19 +212,11 @@ def _folder_to_compare(name: str) -> Path:
     return found
 
 
-def passed(
-    model: nn.Module, slides: Generic_Split, bags: BagCache, outcome: Outcome, device: torch.device
-) -> PassFigures:
-    """Return what a model says of labelled slides."""
+def passed(run: TrainedRun, fold: int, slides: Generic_Split, bags: BagCache, outcome: Outcome) -> PassFigures:
+    """Return what a fold's model says of labelled slides."""
     objective = Objective(outcome.loss(outcome.losses[0]))
-    shown = tqdm(ordered_bags(slides, outcome.targets(slides), bags), unit="slide", leave=False)
-    return run_pass(model, shown, outcome.n_outputs, device, objective)
-
-
-def _open_cohort(config: EvaluationConfig, folder: Path) -> tuple[Generic_MIL_Dataset, EvaluationConfig]:
-    """Return the cohort, and the configuration with what the run says where the command line says nothing."""
-    config = with_flags_of_run(config, folder)
-    return open_task(config.task.resolve(), config.data_root_dir), config
+    shown = tqdm(ordered_bags(slides, outcome.targets(slides), bags), desc=f"fold {fold}", unit="slide", leave=False)
+    return run_pass(run.models[fold], shown, outcome.n_outputs, run.device, objective)
 
 
 def with_flags_of_run(config: EvaluationConfig, folder: Path) -> EvaluationConfig:

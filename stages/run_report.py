@@ -15,11 +15,12 @@ from typing import Any
 
 import pandas as pd
 
-from metrics.bootstrap import METHOD
+from metrics.bootstrap import METHOD, Interval
 from metrics.pictures import learning_curves_picture
 from metrics.report import Picture, Report, Table, save_picture, write_report
+from metrics.survival import p_text
 from stages.outcomes.outcome import Outcome
-from stages.run_statistics import MEAN_OF_FOLDS, provenance, run_statistics, statistics_table
+from stages.run_statistics import MEAN_OF_FOLDS, PROBABILITY, provenance, run_statistics, statistics_table
 from stages.statistics.kind import FoldCases, OutcomeStatistics, RunStatistics, StatisticsConfig
 from stages.statistics.of_outcome import statistics_of
 from stages.statistics.together import POOLED
@@ -136,10 +137,10 @@ def _summary(kind: OutcomeStatistics, run: RunStatistics, config: StatisticsConf
 
 def _level_table(run: RunStatistics, level: str, table: pd.DataFrame) -> Table:
     intervals = run.intervals[level][run.main]
-    rows = pd.DataFrame({"figure": map(readable, intervals), run.main: map(str, intervals.values())})
+    rows = pd.DataFrame({"figure": map(readable, intervals), run.main: [shown(*item) for item in intervals.items()]})
     means = table[(table["level"] == level) & (table["set"] == MEAN_OF_FOLDS)].set_index("figure")
     if len(means):
-        rows["mean ± standard deviation of folds"] = [_mean_and_std(means, figure) for figure in intervals]
+        rows["mean ± std of folds"] = [_mean_and_std(means, figure) for figure in intervals]
     return Table(f"Figures of {len(set(run.sets[level][run.main].slide_ids))} {level}s", rows)
 
 
@@ -161,11 +162,16 @@ def _fold_tables(kind: OutcomeStatistics, run: RunStatistics) -> list[Table]:
     rows = pd.DataFrame(
         [
             {"fold": name.removeprefix("fold "), f"{level}s": len(run.sets[level][name])}
-            | {readable(figure): str(figures[figure]) for figure in kind.main_figures}
+            | {readable(figure): shown(figure, figures[figure]) for figure in kind.main_figures}
             for name, figures in folds.items()
         ]
     )
     return [Table(f"Folds, by {level}", rows)]
+
+
+def shown(figure: str, interval: Interval) -> str:
+    """Return a figure with its interval as a reader sees it."""
+    return p_text(interval.value) if figure.endswith(PROBABILITY) else str(interval)
 
 
 def readable(figure: str) -> str:

@@ -71,6 +71,7 @@ class TrainingConfig:
         cache_gb, cache_dtype: memory for features in GiB, and how a number is kept there.
         fold_workers: folds trained at the same time.
         resume: keep folds that are done, and go on with one that was interrupted.
+        report: write statistics, pictures and ``report.html``.
         flags: the command line, kept in the run's folder.
     """
 
@@ -93,6 +94,7 @@ class TrainingConfig:
     cache_dtype: str = "fp32"
     fold_workers: int = 1
     resume: bool = False
+    report: bool = True
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -269,7 +271,8 @@ def _run_folds(run: _Run, jobs: dict[int, FoldJob]) -> int:
         path, table = _write_summary(run)
         print(table_text(table))
         logger.info("summary: %s", path)
-        _report(run, done)
+        if run.config.report:
+            _report(run, done)
     return summarise(results, unit="fold")
 
 

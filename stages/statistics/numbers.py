@@ -37,7 +37,7 @@ class NumberStatistics(OutcomeStatistics[Numbers]):
 
     def describe(self, cases: Numbers) -> str:
         """Return the range of the true numbers."""
-        return f"numbers from {cases.targets.min():g} to {cases.targets.max():g}." if len(cases) else "no number."
+        return f"numbers from {cases.targets.min():.4g} to {cases.targets.max():.4g}." if len(cases) else "no number."
 
     def pictures(self, cases: Numbers, intervals: Mapping[str, Interval], level: str, name: str) -> dict[str, Picture]:
         """Return predicted over true numbers."""

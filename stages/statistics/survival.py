@@ -15,7 +15,7 @@ from stages.statistics.kind import Findings, FoldCases, OutcomeStatistics, RunSt
 class SurvivalStatistics(OutcomeStatistics[Risks]):
     """How well risks order times to an event."""
 
-    main_figures = ("concordance",)
+    main_figures = ("concordance", "log_rank_p")
     curve = ("val_cindex", "concordance")
     drawn_within = "those with the event and those without"
     of_pooled = (
@@ -57,8 +57,9 @@ class SurvivalStatistics(OutcomeStatistics[Risks]):
 
     def describe(self, cases: Risks) -> str:
         """Return how many have the event."""
-        of_slide = dict(zip(cases.slide_ids, cases.events.tolist(), strict=True))
-        return f"{sum(of_slide.values())} slides with the event, {len(of_slide) - sum(of_slide.values())} censored."
+        of_patient = dict(zip(cases.patient_ids, cases.events.tolist(), strict=True))
+        n_events = sum(of_patient.values())
+        return f"{n_events} patients with the event, {len(of_patient) - n_events} censored."
 
     def pictures(self, cases: Risks, intervals: Mapping[str, Interval], level: str, name: str) -> dict[str, Picture]:
         """Return Kaplan-Meier curves of patients; those of slides would count who has many slides more."""
@@ -70,15 +71,16 @@ class SurvivalStatistics(OutcomeStatistics[Risks]):
 
     def more(self, folds: Sequence[FoldCases[Risks]], run: RunStatistics[Risks]) -> Findings:
         """Return how many patients and events the halves have."""
-        patients = run.sets["patient"]
-        rows = [row for name, cases in patients.items() for row in _halves(name, cases)]
-        return Findings(tables=[Table("Halves by predicted risk, by patient", pd.DataFrame(rows))] if rows else [])
+        groups = halves_by_risk(run.sets["patient"][run.main])
+        rows = [_half(name, curve) for name, curve in groups.curves.items()]
+        return Findings(tables=[Table("Halves by predicted risk", pd.DataFrame(rows))] if rows else [])
 
 
-def _halves(name: str, cases: Risks) -> list[dict[str, object]]:
-    groups = halves_by_risk(cases)
-    return [
-        {"set": name, "group": group, "patients": int(curve["at_risk"].max()), "events": int(curve["events"].sum())}
-        | {"median time": float(curve.index[curve["survival"] <= 0.5].min()), "log-rank p": groups.p}
-        for group, curve in groups.curves.items()
-    ]
+def _half(name: str, curve: pd.DataFrame) -> dict[str, object]:
+    median = curve.index[curve["survival"] <= 0.5].min()
+    return {
+        "patients": name,
+        "number": int(curve["at_risk"].max()),
+        "events": int(curve["events"].sum()),
+        "median time": "not reached" if np.isnan(median) else f"{median:.4g}",
+    }

@@ -48,13 +48,14 @@ def write_provenance(slide_ids: Iterable[str], *, keep_pt: bool = True, **made_f
             pt.unlink()
 
 
-def train(*flags: str) -> int:
-    """Call main.py as a user would; flags given later win."""
+def train(*flags: str, report: bool = False) -> int:
+    """Call main.py as a user would; flags given later win. Without a report, which takes seconds."""
     common = ["--task", TASK.name, "--data_root_dir", "data", "--exp_code", "toy", "--k", "3", "--max_epochs", "2"]
-    return main_program.main([*common, *flags])
+    return main_program.main([*common, *flags, *([] if report else ["--no_report"])])
 
 
-def evaluate(*flags: str) -> int:
-    """Call eval.py on the run that ``train`` leaves."""
+def evaluate(*flags: str, report: bool = False) -> int:
+    """Call eval.py on the run that ``train`` leaves; without a report, which takes seconds."""
     common = ["--task", TASK.name, "--data_root_dir", "data", "--models_exp_code", RUN.name, "--k", "3"]
-    return eval_program.main([*common, "--save_exp_code", "toy", *flags])
+    without = [] if report else ["--no_report"]
+    return eval_program.main([*common, "--save_exp_code", "toy", *without, *flags])

@@ -38,7 +38,7 @@ def predictions(fold: int = 0) -> pd.DataFrame:
 
 
 def test_an_evaluation_leaves_the_files_that_users_know(capsys):
-    assert evaluate() == 0
+    assert evaluate(report=True) == 0
     expected = {"fold_0.csv", "fold_1.csv", "fold_2.csv", "summary.csv", "eval_experiment_toy.txt", "predictions.csv"}
     expected |= {"statistics.csv", "statistics.json", "report.html", "pictures"}
     assert {path.name for path in OUT.iterdir()} == expected

@@ -41,12 +41,12 @@ def cohort(tmp_path, monkeypatch):
 
 def train(*flags: str) -> int:
     common = ["--task", TASK.name, "--data_root_dir", "data", "--exp_code", "three", "--k", "2", "--max_epochs", "2"]
-    return main_program.main([*common, "--k_end", "1", *flags])
+    return main_program.main([*common, "--k_end", "1", "--no_report", *flags])
 
 
 def evaluate(*flags: str, task: str = TASK.name) -> int:
     common = ["--task", task, "--data_root_dir", "data", "--models_exp_code", RUN.name, "--save_exp_code", "three"]
-    return eval_program.main([*common, "--fold", "0", *flags])
+    return eval_program.main([*common, "--fold", "0", "--no_report", *flags])
 
 
 @pytest.mark.parametrize("model_type", ["clam_sb", "clam_mb", "mil", "dsmil", "transmil"])

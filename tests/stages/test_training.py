@@ -39,7 +39,7 @@ def tags(folder: Path) -> set[str]:
 
 
 def test_a_run_leaves_the_files_that_users_know(capsys):
-    assert train() == 0
+    assert train(report=True) == 0
     of_a_fold = ["s_{}_checkpoint.pt", "s_{}_checkpoint.json", "split_{}_results.pkl", "splits_{}.csv"]
     of_a_fold += ["s_{}_predictions.csv", "s_{}_history.csv", "s_{}_done.json"]
     of_a_run = {"summary.csv", "experiment_toy.txt", "config.yaml", "statistics.csv", "statistics.json", "report.html"}

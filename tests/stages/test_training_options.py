@@ -173,7 +173,7 @@ def test_an_evaluation_needs_no_flags_of_training_again():
     train("--model_type", "transmil", "--drop_out", "0.4")
     assert evaluate() == 0
     shutil.move("eval_results", "with_flags")
-    assert eval_program.main(["--models_exp_code", RUN.name, "--k", "3"]) == 0
+    assert eval_program.main(["--models_exp_code", RUN.name, "--k", "3", "--no_report"]) == 0
     ours, theirs = Path(f"eval_results/EVAL_{RUN.name}"), Path("with_flags/EVAL_toy")
     pd.testing.assert_frame_equal(figures(ours), figures(theirs))
 
@@ -206,7 +206,8 @@ def through_all_programs(task: list[str], *training: str) -> pd.DataFrame:
     assert create_splits_seq.main([*task, *split, "--split_mode", "kfold"]) == 0
     run = ["--exp_code", "own", "--k", "3", "--split_dir", "own_kfold_100", "--max_epochs", "30", "--lr", "1e-3"]
     assert main_program.main([*task, *run, "--drop_out", "0", *training]) == 0
-    assert eval_program.main(["--models_exp_code", "own_s1", "--k", "3"]) == 0
+    assert {"statistics.csv", "report.html"} <= {path.name for path in Path("results/own_s1").iterdir()}
+    assert eval_program.main(["--models_exp_code", "own_s1", "--k", "3", "--no_report"]) == 0
     of_training, of_evaluation = figures(Path("results/own_s1")), figures(Path("eval_results/EVAL_own_s1"))
     same = [name for name in of_evaluation if name.startswith("test_")]
     pd.testing.assert_frame_equal(of_training[same], of_evaluation[same], atol=1e-5)
@@ -281,6 +282,6 @@ def test_training_survives_labels_at_random_and_folds_of_one_class():
         one_class = split.assign(**{side: [name if name in low else "" for name in split[side]]})
         one_class.to_csv(SPLITS / f"splits_{number}.csv")
     for flags in ([], ["--weighted_sample", "--early_stopping", "--model_type", "dsmil"]):
-        run = ["--exp_code", "toy", "--k", "3", "--split_dir", SPLITS.name, "--max_epochs", "2"]
+        run = ["--exp_code", "toy", "--k", "3", "--split_dir", SPLITS.name, "--max_epochs", "2", "--no_report"]
         assert main_program.main([*task, *run, *flags]) == 0
         assert figures()["test_acc"].between(0, 1).all()
