@@ -6,6 +6,8 @@ Ilse, Tomczak, Welling 2018, "Attention-based deep multiple instance learning".
 import torch
 from torch import nn
 
+from models.drop_out import DropOut
+
 ATTENTION_DROP_OUT = 0.25  # the rate whenever there is drop-out at all; published models were trained so
 
 
@@ -46,4 +48,4 @@ class Attn_Net_Gated(nn.Module):
 
 
 def _drop_out(wanted: bool) -> list[nn.Module]:
-    return [nn.Dropout(ATTENTION_DROP_OUT)] if wanted else []
+    return [DropOut(ATTENTION_DROP_OUT)] if wanted else []

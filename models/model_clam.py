@@ -13,6 +13,7 @@ from torch import nn
 
 from models.attention import Attn_Net, Attn_Net_Gated
 from models.bag_output import BagOutput
+from models.drop_out import DropOut
 from models.heads.base import State, size_name
 from models.instance_clustering import choose_evidence, evidence_size
 from models.losses import build_loss
@@ -63,7 +64,7 @@ class _Clam(nn.Module):
         self.attention_net = nn.Sequential(
             nn.Linear(embed_dim, width),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            DropOut(dropout),
             attention(width, hidden, dropout > 0, self._n_branches()),
         )
         self.classifiers = self._bag_classifiers(width)

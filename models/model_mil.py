@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from models.bag_output import BagOutput
+from models.drop_out import DropOut
 from models.heads.base import State
 from models.settings import ModelSettings
 
@@ -31,7 +32,7 @@ class MIL_fc(nn.Module):
         self.embed_dim = embed_dim
         self.n_classes = n_classes
         self.classifier = nn.Sequential(
-            nn.Linear(embed_dim, WIDTH), nn.ReLU(), nn.Dropout(dropout), nn.Linear(WIDTH, n_classes)
+            nn.Linear(embed_dim, WIDTH), nn.ReLU(), DropOut(dropout), nn.Linear(WIDTH, n_classes)
         )
 
     def forward(self, h: torch.Tensor, return_features: bool = False) -> BagOutput:
@@ -58,7 +59,7 @@ class MIL_fc_mc(nn.Module):
         super().__init__()
         self.embed_dim = embed_dim
         self.n_classes = n_classes
-        self.fc = nn.Sequential(nn.Linear(embed_dim, WIDTH), nn.ReLU(), nn.Dropout(dropout))
+        self.fc = nn.Sequential(nn.Linear(embed_dim, WIDTH), nn.ReLU(), DropOut(dropout))
         self.classifiers = nn.Linear(WIDTH, n_classes)
 
     def forward(self, h: torch.Tensor, return_features: bool = False) -> BagOutput:

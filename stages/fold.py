@@ -21,6 +21,7 @@ from stages.loaders import Bags, ordered_bags, part_for_testing, training_bags
 from stages.outcomes.outcome import Outcome
 from stages.pass_figures import PassFigures
 from stages.tensorboard import FoldLog
+from utils.device import has_bfloat16
 from utils.errors import UsageError
 from utils.seed import MAX_SEED, seed_everything
 
@@ -161,6 +162,7 @@ class _Trainer:
         self._settings = settings
         self._place = place
         self._device = device
+        self._amp = settings.amp and _can_use_bfloat16(device)
         self._model = build_model(settings.model).to(device)
         self._optimizer = build_optimizer(self._model, settings)
         self._stopping = EarlyStopping()
@@ -281,7 +283,7 @@ class _Trainer:
             self._device,
             self._objective,
             optimizer,
-            amp=self._settings.amp if amp is None else amp,
+            amp=self._amp if amp is None else amp,
         )
 
 
@@ -310,6 +312,13 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim
         # not fused: that fails where a parameter has had no gradient yet, such as of a class not drawn so far
         return torch.optim.SGD(parameters, lr=settings.lr, momentum=SGD_MOMENTUM, weight_decay=settings.reg)
     return torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.reg, fused=True)
+
+
+def _can_use_bfloat16(device: torch.device) -> bool:
+    if not has_bfloat16(device):
+        logger.warning("--amp: %s has no bfloat16 arithmetic: float32, which is faster here", device)
+        return False
+    return True
 
 
 def _copy_of(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -42,3 +43,11 @@ def _left_to_container() -> int | None:
     if not limit.is_file() or not used.is_file() or limit.read_text().strip() == "max":
         return None
     return int(limit.read_text()) - int(used.read_text())
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether a device multiplies in bfloat16; a processor that only imitates it is slower so than in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    facts: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # early versions of torch do not know
+    return facts.get("architecture") != "x86_64" or bool(facts["avx512_bf16"] or facts["amx_bf16"])

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from models.drop_out import DropOut
+
 State = Mapping[str, torch.Tensor]
 
 
@@ -26,7 +28,7 @@ class EmbeddingHead(nn.Module):
         self.embed_dim = embed_dim
         self.n_classes = n_classes
         self.width = width
-        self.embedding = nn.Sequential(nn.Linear(embed_dim, width), nn.ReLU(), nn.Dropout(drop_out))
+        self.embedding = nn.Sequential(nn.Linear(embed_dim, width), nn.ReLU(), DropOut(drop_out))
 
 
 def shown_by(state: State, classifier: str = "classifier") -> dict[str, Any]:

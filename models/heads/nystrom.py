@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from models.drop_out import DropOut
+
 PINV_ITERATIONS = 6
 CONV_KERNEL = 33  # tokens that the depthwise convolution over the values sees
 
@@ -28,7 +30,7 @@ class NystromAttention(nn.Module):
         self.n_heads = n_heads
         self.n_landmarks = n_landmarks
         self.to_qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.to_out = nn.Sequential(nn.Linear(dim, dim), nn.Dropout(drop_out))
+        self.to_out = nn.Sequential(nn.Linear(dim, dim), DropOut(drop_out))
         self.res_conv = nn.Conv1d(n_heads, n_heads, CONV_KERNEL, padding=CONV_KERNEL // 2, groups=n_heads, bias=False)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
