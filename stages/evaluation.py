@@ -20,6 +20,7 @@ from stages.pass_figures import PassFigures
 from stages.run_comparison import compare
 from stages.run_files import (
     fold_range,
+    part_folder,
     read_flags,
     table_text,
     write_evaluation,
@@ -137,10 +138,12 @@ def evaluate(config: EvaluationConfig) -> int:
     out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(opened.config))
     tables = _evaluated(opened, out)
+    together = part_folder(out, config.folds, config.k)
+    write_evaluation(together, tables)
     if config.report:
-        _report(opened, tables, out)
+        _report(opened, tables, together)
     if other is not None:
-        compared = compare(out, other, opened.outcome, out, config=opened.statistics)
+        compared = compare(together, other, opened.outcome, together, config=opened.statistics)
         print(compared.to_string(index=False, float_format="%.4f"))
     return EXIT_DONE
 
@@ -173,7 +176,6 @@ def _evaluated(opened: _Opened, out: Path) -> dict[int, pd.DataFrame]:
         tables[fold] = pd.DataFrame({**ids, **columns})
         figures = outcome.figures(done, f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, **{f"test_{name}": value for name, value in figures.items()}})
-    write_evaluation(out, tables)
     path, table = write_summary(out, rows, config.folds, config.k)
     print(table_text(table))
     logger.info("summary: %s", path)

@@ -90,8 +90,6 @@ def run_fold(job: FoldJob) -> Result:
     if record is not None:
         return _result(name, KEPT, record)
     place = _place(job)
-    if not job.resume:
-        _remove_earlier(job)
     write_split(job.folder / f"splits_{job.fold}.csv", SplitIds(*(side.slide_ids for side in job.sides)))
     bags = job.bags.to(job.device)
     result = train_fold(job.sides, bags, job.outcome, job.settings, place, job.device)
@@ -112,10 +110,10 @@ def _place(job: FoldJob) -> FoldPlace:
     )
 
 
-def _remove_earlier(job: FoldJob) -> None:
-    """Remove what an earlier run says of this fold: one that is stopped must not go by it."""
-    remove_checkpoint_facts(checkpoint_path(job.folder, job.fold))
-    for path in (record_path(job.folder, job.fold), state_path(job.folder, job.fold)):
+def forget_fold(folder: Path, fold: int) -> None:
+    """Remove what an earlier run says of a fold: one that is stopped must not go by it, nor a summary count it."""
+    remove_checkpoint_facts(checkpoint_path(folder, fold))
+    for path in (record_path(folder, fold), state_path(folder, fold)):
         path.unlink(missing_ok=True)
 
 

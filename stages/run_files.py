@@ -200,10 +200,19 @@ def write_summary(folder: Path, rows: list[dict[str, float]], folds: range, k: i
 
     The file is ``summary.csv``, or ``summary_partial_<start>_<stop>.csv`` where ``folds`` are not all of ``k``.
     """
-    name = "summary.csv" if folds == range(k) else f"summary_partial_{folds.start}_{folds.stop}.csv"
+    name = "summary.csv" if folds == range(k) else f"summary_{_part(folds)}.csv"
     table = pd.DataFrame(rows)
     write_table(table, folder / name, index=True)
     return folder / name, table
+
+
+def part_folder(folder: Path, folds: range, k: int) -> Path:
+    """Return where what is said of all ``folds`` together goes: apart where they are not all of ``k``."""
+    return folder if folds == range(k) else folder / _part(folds)
+
+
+def _part(folds: range) -> str:
+    return f"partial_{folds.start}_{folds.stop}"
 
 
 def write_predictions(path: Path, slide_ids: list[str], columns: Mapping[str, Any]) -> None:

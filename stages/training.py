@@ -23,11 +23,12 @@ from datasets.tasks import Task, TaskFlags
 from models.builder import ModelSettings
 from models.heads.registry import HEADS
 from stages.fold import Sides, TrainingSettings, check_settings
-from stages.fold_job import FoldJob, at_once, differing_settings, run_fold, without
+from stages.fold_job import FoldJob, at_once, differing_settings, forget_fold, run_fold, without
 from stages.outcomes.of_task import loss_of_task, outcome_of_task
 from stages.outcomes.outcome import Outcome
 from stages.run_files import (
     fold_range,
+    part_folder,
     read_fold_predictions,
     read_fold_record,
     read_history,
@@ -134,6 +135,9 @@ def train(config: TrainingConfig) -> int:
     if config.resume:
         _refuse_other_settings(run.folder, jobs)
     require_writable(run.folder, flag="--results_dir")
+    if not config.resume:
+        for fold in jobs:
+            forget_fold(run.folder, fold)
     made_from = {"training": run.settings, "features": run.made_from}
     write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
     write_flags(run.folder, config.flags)
@@ -282,15 +286,16 @@ def _report(run: _Run, folds: list[int]) -> None:
     for fold in folds:
         sides = read_fold_predictions(run.folder, fold)
         tables[fold] = FoldTables(sides["test"], sides["val"], read_history(run.folder, fold))
+    folder = part_folder(run.folder, run.config.folds, run.config.k)
     report_run(
-        run.folder,
+        folder,
         run.outcome,
         tables,
         title=f"{run.config.exp_code}: {run.task.name}",
         settings=dict(run.config.flags),
         config=StatisticsConfig(voting=run.task.patient_voting),
     )
-    logger.info("report: %s", run.folder / "report.html")
+    logger.info("report: %s", folder / "report.html")
 
 
 def _write_summary(run: _Run) -> tuple[Path, pd.DataFrame]:

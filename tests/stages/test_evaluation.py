@@ -74,6 +74,14 @@ def test_a_single_fold_leaves_the_summary_of_all_alone():
     assert pd.read_csv(OUT / "summary_partial_1_2.csv")["folds"].tolist() == [1]
 
 
+def test_a_single_fold_leaves_the_report_of_all_alone():
+    evaluate(report=True)
+    before = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file() and "experiment" not in path.name}
+    assert evaluate("--fold", "1", report=True) == 0
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert (OUT / "partial_1_2" / "report.html").is_file()
+
+
 def test_splits_are_found_by_name():
     assert evaluate("--splits_dir", SPLITS.name) == 0
 

@@ -67,6 +67,13 @@ def test_folds_that_are_done_are_kept_and_others_are_not(caplog, monkeypatch):
     assert "2 folds: 2 kept" in caplog.text
 
 
+def test_a_new_run_that_is_stopped_does_not_count_folds_of_an_earlier_one(monkeypatch):
+    train()
+    interrupted_at_pass(monkeypatch, 9)  # in the second fold
+    assert train("--lr", "1e-3") == 130
+    assert list(figures()["folds"]) == [0]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
