@@ -14,7 +14,8 @@ Writes eval_results/EVAL_<SAVE_EXP_CODE>/: fold_<i>.csv with the class and the p
 summary.csv, or summary_partial_<first>_<stop>.csv where not all K folds are evaluated, statistics.csv and
 report.html. Task, features and splits are those of training where no flag says otherwise.
 
---predict takes slides without labels and writes slides.csv and patients.csv, what all folds say together.
+--predict takes slides without labels and writes eval_results/PREDICT_<SAVE_EXP_CODE>/: slides.csv and patients.csv,
+what all folds say together, and the same of each fold.
 """
 
 
@@ -42,7 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--model_size", choices=SIZES, help="what the checkpoints must be (default: what they are)")
     add("--embed_dim", type=positive_int, help="numbers in a feature (default: as the checkpoints are)")
     add("--drop_out", type=float, default=0.25, help="the rate of training; no effect on a trained model")
-    add("--k", type=positive_int, default=10, help="number of folds")
+    add("--k", type=positive_int, help="number of folds (default: as trained, else 10)")
+    add("--missing", choices=("error", "drop"), help="slides whose features cannot be used (default: as in training)")
     add("--k_start", type=int, default=-1, help="first fold; -1: 0")
     add("--k_end", type=int, default=-1, help="fold to stop before; -1: K")
     add("--fold", type=int, default=-1, help="the one fold to evaluate; -1: all")

@@ -8,6 +8,7 @@ from models.heads.registry import HEADS, SIZES
 from utils.cli import (
     add_config_flag,
     add_task_flags,
+    fraction,
     new_parser,
     non_negative_float,
     parse_with_config,
@@ -52,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     data("--embed_dim", type=positive_int, help="numbers in a feature (default: as the features are)")
     data("--split_dir", type=path, metavar="NAME|DIR", help="splits, in splits/ (default: <TASK>_<100 x LABEL_FRAC>)")
-    data("--label_frac", type=float, default=1.0, help="part of the training patients that the splits kept, 0-1")
+    data("--label_frac", type=fraction, default=1.0, help="part of the training patients that the splits kept, 0-1")
     data("--k", type=positive_int, default=10, help="number of folds")
     data("--k_start", type=int, default=-1, help="first fold; -1: 0")
     data("--k_end", type=int, default=-1, help="fold to stop before; -1: K")

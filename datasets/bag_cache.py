@@ -4,6 +4,7 @@ Every number is looked at while reading, so that NaN among the features is known
 """
 
 import logging
+import math
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from tqdm import tqdm
 
 from datasets.bags import BagSurvey
 from datasets.features_file import map_features
-from utils.errors import ItemError, PipelineError
-from utils.fingerprint import array_sha256
+from utils.device import free_bytes
+from utils.errors import ItemError, PipelineError, UsageError
+from utils.fingerprint import array_sha256, fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -46,21 +48,34 @@ class BagCache:
     hashes: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, slide_id: str) -> torch.Tensor:
-        """Return the features (N, D) of a slide, a view where they are in memory.
+        """Return the features (N, D) of a slide: a view where they are in memory, else read from its file.
 
         Raises:
-            ItemError: its file has gone, or has been changed.
+            ItemError: its file has gone or is damaged.
         """
         if slide_id in self.rows:
             first, n_patches = self.rows[slide_id]
             return self.kept[first : first + n_patches]
-        return map_features(self.paths[slide_id])
+        return map_features(self.paths[slide_id]).clone()  # the pages are read here, not where they are used
 
-    def to(self, device: torch.device) -> "BagCache":
-        """Return the same bags with those in memory on a device, if they fit into half of what is free there."""
-        if device.type != "cuda" or self.kept.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+    def to(self, device: torch.device, n_sharing: int = 1) -> "BagCache":
+        """Return the same bags with those in memory on a GPU, if there is room.
+
+        Args:
+            device: where to.
+            n_sharing: processes that will do the same; each may take its part of half of what is free.
+        """
+        free = free_bytes(device) if device.type == "cuda" else None
+        if free is None or self.kept.nbytes > free / 2 / n_sharing:
             return self
         return replace(self, kept=self.kept.to(device))
+
+    @property
+    def dtype_in_memory(self) -> str:
+        """What decides how numbers are rounded: ``fp32``, or ``fp16`` and of which bags."""
+        if self.kept.dtype == torch.float32:
+            return "fp32"
+        return f"fp16 of {fingerprint(bags=sorted(self.rows))[:8]}"
 
 
 def read_bags(
@@ -125,7 +140,7 @@ def _read_one(path: Path, rows: torch.Tensor | None) -> str:
     if rows is not None:
         rows.copy_(features)
         if not _is_finite(rows):
-            raise _UnusableError("too large for fp16")
+            raise _UnusableError("too large for --cache_dtype fp16")
     return array_sha256(features.numpy())
 
 
@@ -141,9 +156,16 @@ def _log(cache: BagCache) -> None:
 
 
 def _share(kept: torch.Tensor) -> None:
-    """Move a tensor to memory that processes share, before it is filled, so that it is never there twice."""
-    free = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
+    """Move a tensor to memory that processes share, before it is filled, so that it is never there twice.
+
+    Raises:
+        UsageError: there is no room.
+    """
+    free = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else math.inf
     if kept.nbytes > PART_OF_SHARED_MEMORY * free:
-        logger.warning("shared memory has no room for the features: each process takes a copy of its own")
-    else:
-        kept.share_memory_()
+        raise UsageError(
+            f"--fold_workers: {kept.nbytes / GIB:.2f} GiB of features do not fit into {SHARED_MEMORY}, which processes "
+            f"share and which has {free / GIB:.2f} GiB left: lower --cache_gb, take --fold_workers 1, or enlarge it "
+            "(docker: --shm-size)"
+        )
+    kept.share_memory_()

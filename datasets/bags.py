@@ -5,7 +5,7 @@ hold ``<slide>.h5`` themselves. Looks at a whole cohort before training without 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,23 +148,6 @@ def survey_bags(folders: Mapping[str, Path], embed_dim: int | None = None) -> Ba
         if dim != survey.width:
             survey.reject(slide_id, f"not {survey.width} numbers wide", str(dim))
     return survey
-
-
-def check_bags(features_dir: str | Path, slide_ids: Iterable[str], embed_dim: int | None = None) -> int:
-    """Make sure that every slide has features, and return their width D.
-
-    Args:
-        features_dir: folder with ``pt_files/`` or ``h5_files/``.
-        slide_ids: the slides that will be read.
-        embed_dim: the width asked for; inferred where None.
-
-    Raises:
-        UsageError: names every slide whose features are missing, unreadable, empty or of another width, or
-            both widths where all differ from ``embed_dim``.
-    """
-    survey = survey_bags(dict.fromkeys(slide_ids, Path(features_dir)), embed_dim)
-    survey.require_sound(features_dir)
-    return survey.width
 
 
 def _where(folders: Mapping[str, Path]) -> str:

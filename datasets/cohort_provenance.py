@@ -19,7 +19,7 @@ def cohort_provenance(h5_paths: Iterable[Path]) -> dict[str, str]:
 
     Args:
         h5_paths: the h5 of every slide, in any number of feature folders. A file that is missing or cannot be read
-            counts as one that says nothing; ``check_bags`` is what finds those.
+            counts as one that says nothing; ``bags.survey_bags`` is what finds those.
 
     Raises:
         UsageError: the features are of two encoders; names both, and a slide of each.

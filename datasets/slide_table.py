@@ -81,7 +81,8 @@ def read_slide_table(
     filter_dict = filter_dict or {}
     required = (patient_col, slide_col, *columns.columns, *filter_dict, *needed)
     table = _with_ids(read_text_table(path, required=required, kind=KIND), slide_col, patient_col, path)
-    kept = _filtered(table, columns.columns[0], filter_dict, ignore)
+    ignored = table[columns.columns[0]].isin([str(label) for label in ignore])
+    kept = _filtered(table[~ignored], filter_dict)
     kept = _understood(kept, columns, path, drop=ignore_unknown)
     if kept.empty:
         raise UsageError(f"{KIND} {path}: no slide left of {len(table)} rows (after filter_dict and ignore)")
@@ -90,8 +91,16 @@ def read_slide_table(
     return SlideTable(Path(path), kept.assign(**what), class_names, left_out)
 
 
-def read_slide_list(path: str | Path, slide_col: str = "slide_id", patient_col: str = "case_id") -> pd.DataFrame:
+def read_slide_list(
+    path: str | Path,
+    slide_col: str = "slide_id",
+    patient_col: str = "case_id",
+    filter_dict: Mapping[str, Iterable[str]] | None = None,
+    needed: Iterable[str] = (),
+) -> pd.DataFrame:
     """Read a CSV of slides without labels.
+
+    Args: as for ``read_slide_table``.
 
     Returns:
         ``slide_id`` and ``case_id``, and the file's other columns; without a column of patients each slide is one.
@@ -99,11 +108,11 @@ def read_slide_list(path: str | Path, slide_col: str = "slide_id", patient_col: 
     Raises:
         UsageError: no such file or column, a slide twice, or an id that cannot be a file name.
     """
-    table = read_text_table(path, required=(slide_col,), kind=KIND)
+    table = read_text_table(path, required=(slide_col, *(filter_dict or {}), *needed), kind=KIND)
     if patient_col not in table:
         logger.info("%s has no column %s: each slide counts as a patient", path, patient_col)
         patient_col = slide_col
-    return _with_ids(table, slide_col, patient_col, path)
+    return _filtered(_with_ids(table, slide_col, patient_col, path), filter_dict or {})
 
 
 def write_slide_table(path: str | Path, slides: pd.DataFrame) -> None:
@@ -121,13 +130,10 @@ def _with_ids(table: pd.DataFrame, slide_col: str, patient_col: str, path: str |
     return table.assign(slide_id=slide_ids, case_id=case_ids)
 
 
-def _filtered(
-    table: pd.DataFrame, label_col: str, filter_dict: Mapping[str, Iterable[str]], ignore: Iterable[str]
-) -> pd.DataFrame:
-    keep = ~table[label_col].isin([str(label) for label in ignore])
+def _filtered(table: pd.DataFrame, filter_dict: Mapping[str, Iterable[str]]) -> pd.DataFrame:
     for column, values in filter_dict.items():
-        keep &= table[column].isin([str(value) for value in values])
-    return table[keep].reset_index(drop=True)
+        table = table[table[column].isin([str(value) for value in values])]
+    return table.reset_index(drop=True)
 
 
 def _understood(rows: pd.DataFrame, columns: TargetColumns, path: str | Path, *, drop: bool) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from utils.errors import UsageError
 from utils.switches import switch_of
 
 STRATA = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
-CENSORED, EVENT = 0, 1
+EVENT = 1
 EVENT_NAMES = ("censored", "event")
 SHOWN_VALUES = 10
 
@@ -76,6 +76,10 @@ class TargetColumns:
         """
         if self.type == "classification":
             class_of = self._map(rows)
+            if self.label_map is None and len(class_of) < 2:
+                raise UsageError(
+                    f"column {self.label_col}: one label alone, {', '.join(class_of)}; name all with a label map"
+                )
             labels = rows[self.label_col].map(class_of).astype(np.int64)
             return pd.DataFrame({"label": labels}), names_of_classes(class_of)
         numbers = numbers_of(rows[self.columns[0]]).astype(float)

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from datasets.slide_table import SlideTable, read_slide_table
+from datasets.slide_table import SlideTable, read_slide_list, read_slide_table
 from datasets.targets import TargetColumns
 from utils.errors import UsageError, one_line
 from utils.lookup import PROJECT_ROOT, find_input, require_choice, require_folder
@@ -25,6 +25,8 @@ TaskType = Literal["classification", "regression", "survival"]
 
 def _as_text(value: Any) -> Any:
     """Labels are compared as text; YAML reads 0, 1.5 and yes as something else."""
+    if isinstance(value, bool):
+        raise ValueError(f"YAML reads this as {value}: put it into quotes, such as 'no'")
     return str(value) if isinstance(value, (int, float)) else value
 
 
@@ -124,8 +126,20 @@ class Task(BaseModel):
             filter_dict=self.filter,
             ignore=self.ignore,
             ignore_unknown=self.ignore_unknown,
-            needed=(self.source_col,) if isinstance(self.features, Mapping) else (),
+            needed=self._needed,
         )
+
+    def read_slides(self) -> pd.DataFrame:
+        """Return ``slide_id`` and ``case_id`` of the slides of the table, which need no labels.
+
+        Raises:
+            UsageError: see ``slide_table.read_slide_list``.
+        """
+        return read_slide_list(self.find_table(), self.slide_col, self.patient_col, self.filter, self._needed)
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return (self.source_col,) if isinstance(self.features, Mapping) else ()
 
     def feature_folders(self, data_root_dir: str | Path | None) -> Path | dict[str, Path]:
         """Return the feature folder, or one for each value of ``source_col``.
@@ -226,11 +240,10 @@ class TaskFlags:
     def over(self, earlier: Mapping[str, Any]) -> "TaskFlags":
         """Return these flags, with those of an earlier command line where they say nothing."""
         given = {name: value for name, value in vars(self).items() if value is not None}
-        names_another = self.task is not None or (self.csv_path is not None and earlier.get("task") is None)
-        stored = {} if names_another else {name: earlier[name] for name in vars(self) if earlier.get(name) is not None}
-        if "ignore" in stored:
-            stored["ignore"] = tuple(stored["ignore"])
-        return TaskFlags(**{**stored, **given})
+        stored = {} if self.task is not None else {name: earlier[name] for name in vars(self) if name in earlier}
+        texts = {name: str(value) for name, value in stored.items() if value is not None and name != "ignore"}
+        ignored = {"ignore": tuple(map(str, stored["ignore"]))} if isinstance(stored.get("ignore"), list) else {}
+        return TaskFlags(**{**texts, **ignored, **given})
 
     def _given(self) -> dict[str, Any]:
         given: dict[str, Any] = {

@@ -6,13 +6,10 @@ from typing import Any
 from torch import nn
 
 from models.heads.base import State
-from models.heads.registry import HEADS, NUMBER, SIZES, find_head
+from models.heads.registry import HEADS, NUMBER, find_head
 from models.settings import ModelSettings
 from utils.errors import UsageError
 from utils.lookup import require_choice
-
-MODEL_TYPES = tuple(HEADS)
-MODEL_SIZES = SIZES
 
 
 def build_model(settings: ModelSettings) -> nn.Module:

@@ -106,6 +106,6 @@ def _forward(
 ) -> BagOutput:
     if device.type == "cuda" and not features.is_cuda:
         features = features.pin_memory()  # else the copy would wait for the device
-    features = features.to(device, torch.float32, non_blocking=True)
+    features = features.to(device, non_blocking=True).float()  # half precision becomes whole on the device
     # the label stays on the CPU: which branches are looked at must not wait for the device
     return model(features, label=target, instance_eval=True) if objective.clustering else model(features)

@@ -11,9 +11,9 @@ from tqdm import tqdm
 from datasets.bag_cache import BagCache, read_bags
 from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_task
 from datasets.split_file import SIDES, SplitIds, find_split_folder, read_split, split_path
-from datasets.tasks import TaskFlags
+from datasets.tasks import Task, TaskFlags
 from stages.epoch import Objective, run_pass
-from stages.loaders import ordered_bags
+from stages.loaders import ordered_bags, sound_part
 from stages.outcomes.classification import Classification
 from stages.outcomes.outcome import Outcome
 from stages.pass_figures import PassFigures
@@ -30,7 +30,7 @@ from stages.run_files import (
 )
 from stages.run_report import FoldTables, report_run
 from stages.statistics.kind import StatisticsConfig
-from stages.trained_run import Expected, TrainedRun, open_run, run_folder_of
+from stages.trained_run import Expected, TrainedRun, open_run, outcome_said, run_folder_of
 from stages.training import open_splits
 from utils.device import pick_device
 from utils.errors import EXIT_DONE, UsageError
@@ -40,6 +40,7 @@ from utils.names import check_id
 logger = logging.getLogger(__name__)
 
 EVAL_RESULTS = Path("eval_results")
+DEFAULT_N_FOLDS = 10
 SPLIT_CHOICES = (*SIDES, "all")
 
 
@@ -57,10 +58,12 @@ class EvaluationConfig:
         split: ``train``, ``val``, ``test``, or ``all`` slides of the table.
         model_type, model_size, embed_dim: what the checkpoints are expected to be; None takes what they are.
         drop_out: the rate of training, without effect on trained models.
-        k, k_start, k_end, fold: folds from ``k_start`` up to but without ``k_end``, or the one ``fold``.
+        k, k_start, k_end, fold: folds from ``k_start`` up to but without ``k_end``, of ``k``, or the one ``fold``.
+            Without ``k``: as many as were trained.
         micro_average: AUC over (slide, class) pairs instead of the mean over classes (more than two classes).
         compare: folder of another run or evaluation that predicted the same slides.
         report: write statistics, pictures and ``report.html``.
+        missing: ``error`` or ``drop``, see ``TrainingConfig``; None: as in training.
     """
 
     models_exp_code: str
@@ -74,20 +77,26 @@ class EvaluationConfig:
     model_size: str | None = None
     embed_dim: int | None = None
     drop_out: float = 0.25
-    k: int = 10
+    k: int | None = None
     k_start: int = -1
     k_end: int = -1
     fold: int = -1
     micro_average: bool = False
     compare: str | None = None
     report: bool = True
+    missing: str | None = None
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds of the run."""
+        return DEFAULT_N_FOLDS if self.k is None else self.k
 
     @property
     def folds(self) -> range:
         """The folds to evaluate."""
         if self.fold != -1:
             return range(self.fold, self.fold + 1)
-        return fold_range(self.k, self.k_start, self.k_end)
+        return fold_range(self.n_folds, self.k_start, self.k_end)
 
     @property
     def names_folds(self) -> bool:
@@ -107,10 +116,10 @@ class EvaluationConfig:
             where="--save_exp_code" if self.save_exp_code else "without --save_exp_code, --models_exp_code",
         )
 
-    def expected_of(self, dataset: Generic_MIL_Dataset | None = None) -> Expected:
-        """Return what the checkpoints should be, for the classes of a cohort."""
-        n_classes = dataset.num_classes if dataset is not None and dataset.task_type == "classification" else None
-        return Expected(self.model_type, self.model_size, n_classes, self.embed_dim, self.drop_out)
+    @property
+    def expected(self) -> Expected:
+        """What the checkpoints should be."""
+        return Expected(self.model_type, self.model_size, self.embed_dim, self.drop_out)
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,7 @@ def evaluate(config: EvaluationConfig) -> int:
     out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(opened.config))
     tables = _evaluated(opened, out)
-    together = part_folder(out, config.folds, config.k)
+    together = part_folder(out, config.folds, config.n_folds)
     write_evaluation(together, tables)
     if config.report:
         _report(opened, tables, together)
@@ -152,15 +161,29 @@ def _open(config: EvaluationConfig) -> _Opened:
     """Read the cohort, the models and the features, and make sure that they fit together."""
     folder = config.run_folder
     config = with_flags_of_run(config, folder)
-    dataset = open_task(config.task.resolve(), config.data_root_dir)
+    task = _task_for(folder, outcome_said(folder, config.folds), config.task.resolve())
+    dataset = open_task(task, config.data_root_dir)
     sets = _slides_to_evaluate(dataset, config, folder)
-    run = open_run(folder, config.folds, config.expected_of(dataset), pick_device())
+    run = open_run(folder, config.folds, config.expected, pick_device())
     outcome = _outcome_for(run, dataset)
     folders = {slide_id: place for slides in sets.values() for slide_id, place in slides.feature_folders.items()}
     survey = run.survey(folders)
     bags = read_bags(survey)
-    survey.require_sound(", ".join(sorted({str(place) for place in folders.values()})))
+    sets = {fold: sound_part(slides, survey, config.missing or "error") for fold, slides in sets.items()}
     return _Opened(config, dataset, sets, run, outcome, bags, StatisticsConfig(voting=dataset.patient_voting))
+
+
+def _task_for(folder: Path, said: Outcome | None, task: Task) -> Task:
+    """Return the task with the classes of the run where it names none.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    if said is not None and task.type != said.name:
+        raise UsageError(f"{folder} was trained for {said.name}, task {task.name} is one of {task.type}")
+    if isinstance(said, Classification) and task.label_map is None:
+        return task.model_copy(update={"label_map": said.label_map})
+    return task
 
 
 def _evaluated(opened: _Opened, out: Path) -> dict[int, pd.DataFrame]:
@@ -176,7 +199,7 @@ def _evaluated(opened: _Opened, out: Path) -> dict[int, pd.DataFrame]:
         tables[fold] = pd.DataFrame({**ids, **columns})
         figures = outcome.figures(done, f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, **{f"test_{name}": value for name, value in figures.items()}})
-    path, table = write_summary(out, rows, config.folds, config.k)
+    path, table = write_summary(out, rows, config.folds, config.n_folds)
     print(table_text(table))
     logger.info("summary: %s", path)
     return tables
@@ -222,13 +245,17 @@ def passed(run: TrainedRun, fold: int, slides: Generic_Split, bags: BagCache, ou
 
 
 def with_flags_of_run(config: EvaluationConfig, folder: Path) -> EvaluationConfig:
-    """Return the configuration with the task and the features of training where the command line names none."""
+    """Return the configuration with what the run was trained with where the command line says nothing."""
     stored = read_flags(folder)
+    if config.data_root_dir is not None:
+        stored.pop("data_dir", None)
     task = config.task.over(stored)
     root = config.data_root_dir
     if root is None and config.task.data_dir is None:
         root = stored.get("data_root_dir")
-    return replace(config, task=task, data_root_dir=root)
+    k = stored.get("k") if config.k is None else config.k
+    missing = config.missing or stored.get("missing")
+    return replace(config, task=task, data_root_dir=root, k=k if isinstance(k, int) else None, missing=missing)
 
 
 def _outcome_for(run: TrainedRun, dataset: Generic_MIL_Dataset) -> Outcome:
@@ -240,11 +267,11 @@ def _outcome_for(run: TrainedRun, dataset: Generic_MIL_Dataset) -> Outcome:
     if not isinstance(run.outcome, Classification):
         return run.outcome
     trained, here = run.outcome.class_names, dataset.table.class_names
-    if len(trained) != len(here) or (trained != here and set(trained) == set(here)):
-        raise UsageError(
-            f"{run.folder} predicts {len(trained)} classes ({', '.join(trained)}), "
-            f"{dataset.table.path} has {len(here)} ({', '.join(here)})"
-        )
+    both = f"{run.folder} predicts {', '.join(trained)}; {dataset.table.path} has {', '.join(here)}"
+    if len(trained) != len(here):
+        raise UsageError(f"n_classes is {len(trained)}, not {len(here)}: {both}")
+    if trained != here and set(trained) == set(here):
+        raise UsageError(f"other order of classes: {both}")
     return Classification(here)
 
 

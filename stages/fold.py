@@ -179,8 +179,8 @@ class _Trainer:
     def resume(self) -> int:
         """Go on from the state of an interrupted fold, if there is one, and return the next epoch."""
         place = self._place
-        state = read_fold_state(place.state, place.fingerprint) if place.state and place.resume else None
-        if state is None:
+        state = read_fold_state(place.state) if place.state and place.resume else None
+        if state is None or state.fingerprint != place.fingerprint:
             return 0
         self._model.load_state_dict(state.model)
         self._optimizer.load_state_dict(state.optimizer)
@@ -225,7 +225,9 @@ class _Trainer:
             self._last_finite = _copy_of(self._model)
             return False
         self._model.load_state_dict(self._last_finite)
-        self.stopped = f"the loss was no number in epoch {epoch}: the parameters before it are kept; lower --lr"
+        has_best = self._settings.early_stopping and math.isfinite(self._stopping.best_loss)
+        kept = "the best parameters so far" if has_best else "the parameters before it"
+        self.stopped = f"the loss was no number in epoch {epoch}: {kept} are kept; lower --lr"
         logger.error("fold %d: %s", self._place.fold, self.stopped)
         return True
 

@@ -19,9 +19,9 @@ from stages.pass_figures import PassFigures
 from stages.run_files import (
     FoldRecord,
     checkpoint_path,
+    files_of_fold,
     log_folder,
     read_fold_record,
-    record_path,
     state_path,
     write_fold_predictions,
     write_fold_record,
@@ -53,6 +53,7 @@ class FoldJob:
         log_data: write tensorboard logs.
         resume: go on where an interrupted run stopped.
         threads: of the processor; None: as many as there are.
+        n_at_once: folds that share the device.
     """
 
     fold: int
@@ -67,6 +68,7 @@ class FoldJob:
     log_data: bool = False
     resume: bool = False
     threads: int | None = None
+    n_at_once: int = 1
 
     @property
     def decisive(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class FoldJob:
             "features": fingerprint(hashes=hashes),
             "split": fingerprint(sides=sides),
             "outcome": self.outcome.describe(),
+            "cache_dtype": self.bags.dtype_in_memory,
         }
 
 
@@ -91,7 +94,7 @@ def run_fold(job: FoldJob) -> Result:
         return _result(name, KEPT, record)
     place = _place(job)
     write_split(job.folder / f"splits_{job.fold}.csv", SplitIds(*(side.slide_ids for side in job.sides)))
-    bags = job.bags.to(job.device)
+    bags = job.bags.to(job.device, job.n_at_once)
     result = train_fold(job.sides, bags, job.outcome, job.settings, place, job.device)
     record = FoldRecord(job.decisive, _figures(result), result.stopped)
     _write(job, place, result, record)
@@ -113,7 +116,7 @@ def _place(job: FoldJob) -> FoldPlace:
 def forget_fold(folder: Path, fold: int) -> None:
     """Remove what an earlier run says of a fold: one that is stopped must not go by it, nor a summary count it."""
     remove_checkpoint_facts(checkpoint_path(folder, fold))
-    for path in (record_path(folder, fold), state_path(folder, fold)):
+    for path in files_of_fold(folder, fold):
         path.unlink(missing_ok=True)
 
 
@@ -165,14 +168,6 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
     return ", ".join(filter(None, parts))
 
 
-def without(sides: Sides, slide_ids: set[str]) -> Sides:
-    """Return the sides without some slides."""
-    train, val, test = (
-        side.subset([row for row, slide_id in enumerate(side.slide_ids) if slide_id not in slide_ids]) for side in sides
-    )
-    return train, val, test
-
-
 def at_once(job: FoldJob, n_jobs: int) -> FoldJob:
     """Return a job that shares the processor's threads with others that run at the same time."""
-    return replace(job, threads=max(1, torch.get_num_threads() // n_jobs))
+    return replace(job, threads=max(1, torch.get_num_threads() // n_jobs), n_at_once=n_jobs)

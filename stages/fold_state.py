@@ -3,6 +3,7 @@
 Tensors and plain values only. It goes when the fold is done.
 """
 
+import logging
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import torch
 
 from utils.atomic import atomic_path
+from utils.errors import one_line
 from utils.torch_file import DamagedFileError, read_torch_file
+
+logger = logging.getLogger(__name__)
 
 State = dict[str, Any]
 
@@ -57,10 +61,12 @@ def write_fold_state(path: Path, state: FoldState) -> None:
         torch.save(asdict(state), part)
 
 
-def read_fold_state(path: Path, fingerprint: str) -> FoldState | None:
-    """Read the state of a fold; None where there is none that serves: the fold then starts anew."""
-    try:
-        state = FoldState(**read_torch_file(path))
-    except (DamagedFileError, TypeError):
+def read_fold_state(path: Path) -> FoldState | None:
+    """Read the state of a fold; None where there is none, or a damaged one, with a warning."""
+    if not path.exists():
         return None
-    return state if state.fingerprint == fingerprint else None
+    try:
+        return FoldState(**read_torch_file(path))
+    except (DamagedFileError, TypeError) as error:
+        logger.warning("%s is damaged, so that fold starts anew: %s", path, one_line(error))
+        return None

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler
 
 from datasets.bag_cache import BagCache
+from datasets.bags import BagSurvey
 from datasets.dataset_generic import Generic_Split
 from stages.epoch import Bag
 
@@ -86,6 +87,25 @@ def class_weights(split: Generic_Split) -> np.ndarray:
     if not counts.all():
         logger.warning("training has no bag of class %s", np.flatnonzero(counts == 0).tolist())
     return len(split) / counts[split.slide_data["label"].to_numpy()]
+
+
+def sound_part(split: Generic_Split, survey: BagSurvey, missing: str) -> Generic_Split:
+    """Return the slides whose features can be used.
+
+    Args:
+        split: slides.
+        survey: what is wrong with the features of some.
+        missing: ``error`` refuses a split with such slides, ``drop`` goes on without them, with a warning.
+
+    Raises:
+        UsageError: there are some; names all of them.
+    """
+    if not survey.problems:
+        return split
+    if missing == "error":
+        survey.require_sound("the cohort", advice="--missing drop goes on without these slides")
+    rejected = set(survey.rejected)
+    return split.subset([row for row, slide_id in enumerate(split.slide_ids) if slide_id not in rejected])
 
 
 def part_for_testing(split: Generic_Split) -> Generic_Split:

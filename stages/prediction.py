@@ -1,5 +1,7 @@
 """A trained run and slides without labels in, predictions out: what ``eval.py --predict`` does.
 
+Below ``eval_results/PREDICT_<code>/``:
+
 ``fold_<i>.csv``  each slide by one fold      ``fold_<i>_patients.csv``  each patient by one fold
 ``slides.csv``    each slide by all folds     ``patients.csv``           each patient by all folds
 
@@ -14,13 +16,12 @@ import pandas as pd
 import torch
 
 from datasets.bags import bags_in, read_bag_file
-from datasets.slide_table import read_slide_list
 from datasets.tasks import folders_of
 from stages.evaluation import EVAL_RESULTS, EvaluationConfig
 from stages.pass_figures import PassFigures
-from stages.run_files import write_settings
+from stages.run_files import folds_in, write_settings
 from stages.runner import Result, run_each, summarise
-from stages.trained_run import TrainedRun, folds_of, open_run
+from stages.trained_run import TrainedRun, open_run
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError
 from utils.lookup import require_folder, require_writable
@@ -38,13 +39,15 @@ def predict(config: EvaluationConfig) -> int:
         UsageError: the run or the slides are wrong, or features do not fit the models; nothing has been written then.
     """
     code, folder = config.code, config.run_folder
+    if config.compare is not None:
+        raise UsageError("--compare needs labels, which --predict goes without")
     slides, folders = _slides(config)
-    folds = config.folds if config.names_folds else folds_of(folder)
+    folds = config.folds if config.names_folds else folds_in(folder)
     if not folds:
         raise UsageError(f"{folder}: no checkpoint s_<fold>_checkpoint.pt there")
-    run = open_run(folder, folds, config.expected_of(), pick_device())
+    run = open_run(folder, folds, config.expected, pick_device())
     survey = run.survey(folders)
-    out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
+    out = require_writable(EVAL_RESULTS / f"PREDICT_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(config))
     said = {fold: PassFigures(run.outcome.n_outputs) for fold in run.models}
     problems = {
@@ -76,7 +79,7 @@ def _slides(config: EvaluationConfig) -> tuple[pd.DataFrame, dict[str, Path]]:
         slides = pd.DataFrame({"slide_id": ids, "case_id": ids})
         return slides, dict.fromkeys(ids, Path(flags.data_dir))
     task = flags.resolve()
-    slides = read_slide_list(task.find_table(), task.slide_col, task.patient_col)
+    slides = task.read_slides()
     return slides, folders_of(slides, task.feature_folders(config.data_root_dir), task.source_col)
 
 
@@ -88,8 +91,9 @@ def _predict_one(
     if path is None:
         raise ItemError(problem, "bad_features")
     features = read_bag_file(path).to(run.device)
-    for fold, model in run.models.items():
-        said[fold].add_output(model(features))
+    answers = {fold: model(features) for fold, model in run.models.items()}  # all of them, or none is noted
+    for fold, answer in answers.items():
+        said[fold].add_output(answer)
     return Result(slide_id, "predicted")
 
 

@@ -59,7 +59,7 @@ def compare(
 
 def _tables(a_folder: Path, b_folder: Path, outcome: Outcome) -> list[dict[int, FoldTables]]:
     """Return the tables of both runs; where one does not say whose a slide is, the other one may."""
-    read = [predictions_of_folder(folder, outcome.name) for folder in (a_folder, b_folder)]
+    read = [predictions_of_folder(folder, outcome) for folder in (a_folder, b_folder)]
     tables = [table for folds in read for table in folds.values()]
     known = {
         slide: case for t in tables if "case_id" in t for slide, case in zip(t["slide_id"], t["case_id"], strict=True)

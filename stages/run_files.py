@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from stages.outcomes.outcome import Outcome
 from stages.pass_figures import PassFigures
 from utils.atomic import atomic_path, write_text
 from utils.errors import UsageError, one_line
@@ -102,6 +104,19 @@ def state_path(folder: Path, fold: int) -> Path:
     return folder / f"s_{fold}_resume.pt"
 
 
+def files_of_fold(folder: Path, fold: int) -> list[Path]:
+    """Return all that a fold leaves, there or not, but for its logs and its split."""
+    names = [f"s_{fold}_history.csv", f"s_{fold}_predictions.csv", f"split_{fold}_results.pkl"]
+    named = [folder / name for name in names]
+    return [checkpoint_path(folder, fold), record_path(folder, fold), state_path(folder, fold), *named]
+
+
+def folds_in(folder: Path) -> list[int]:
+    """Return the folds that a run has checkpoints of."""
+    found = (re.fullmatch(r"s_(\d+)_checkpoint\.pt", path.name) for path in folder.glob("s_*_checkpoint.pt"))
+    return sorted(int(match[1]) for match in found if match)
+
+
 def write_fold_record(folder: Path, fold: int, record: FoldRecord) -> None:
     """Write that a fold is done, atomically; the last of its files."""
     write_text(record_path(folder, fold), json.dumps(asdict(record), indent=2) + "\n")
@@ -110,14 +125,19 @@ def write_fold_record(folder: Path, fold: int, record: FoldRecord) -> None:
 def read_fold_record(folder: Path, fold: int) -> FoldRecord | None:
     """Return what is said of a fold that is done; None where it is not, or its file is damaged."""
     try:
-        return FoldRecord(**json.loads(record_path(folder, fold).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        record = FoldRecord(**json.loads(record_path(folder, fold).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    return record if isinstance(record.settings, dict) and isinstance(record.figures, dict) else None
+
+
+HISTORY_COLUMNS = ["epoch", "train_loss", "val_loss"]
 
 
 def write_history(folder: Path, fold: int, history: list[dict[str, float]]) -> None:
     """Write ``s_<i>_history.csv``, a row an epoch, atomically."""
-    write_table(pd.DataFrame(history), folder / f"s_{fold}_history.csv")
+    columns = None if history else HISTORY_COLUMNS  # a fold may stop in its first epoch
+    write_table(pd.DataFrame(history, columns=columns), folder / f"s_{fold}_history.csv")
 
 
 def read_history(folder: Path, fold: int) -> pd.DataFrame:
@@ -148,12 +168,12 @@ def write_evaluation(folder: Path, tables: Mapping[int, pd.DataFrame]) -> None:
     write_table(pd.concat(rows, ignore_index=True), folder / EVALUATION_FILE)
 
 
-def predictions_of_folder(folder: Path, outcome: str) -> dict[int, pd.DataFrame]:
+def predictions_of_folder(folder: Path, outcome: Outcome) -> dict[int, pd.DataFrame]:
     """Read the test predictions of every fold of a run, or those of an evaluation.
 
     Args:
         folder: of the run (``s_<i>_predictions.csv``) or the evaluation (``predictions.csv``, else ``fold_<i>.csv``).
-        outcome: ``classification``, ``regression`` or ``survival``.
+        outcome: what they should be of.
 
     Raises:
         UsageError: there are none, or they are of another outcome.
@@ -171,11 +191,14 @@ def predictions_of_folder(folder: Path, outcome: str) -> dict[int, pd.DataFrame]
     return tables
 
 
-def _required(table: pd.DataFrame, outcome: str, path: Path) -> pd.DataFrame:
+def _required(table: pd.DataFrame, outcome: Outcome, path: Path) -> pd.DataFrame:
     """Return a table of predictions, or refuse one of another outcome."""
-    missing = [column for column in ("slide_id", *COLUMNS_OF[outcome]) if column not in table]
+    missing = [column for column in ("slide_id", *COLUMNS_OF[outcome.name]) if column not in table]
     if missing:
-        raise UsageError(f"{path}: no column {', '.join(missing)}, so these are no predictions of {outcome}")
+        raise UsageError(f"{path}: no column {', '.join(missing)}, so these are no predictions of {outcome.name}")
+    n_shares = sum(re.fullmatch(r"p_\d+", name) is not None for name in table)
+    if outcome.name == "classification" and n_shares != outcome.n_outputs:
+        raise UsageError(f"{path}: predictions of {n_shares} classes, not of {outcome.n_outputs}")
     return table
 
 

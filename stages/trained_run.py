@@ -1,7 +1,6 @@
 """A trained run as evaluation and prediction take it: the models of its folds, and whether features fit them."""
 
 import logging
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +29,12 @@ class Expected:
     """What the user says the checkpoints are; None takes what they are.
 
     Attributes:
-        model_type, model_size, n_classes, embed_dim: see ``ModelSettings``.
+        model_type, model_size, embed_dim: see ``ModelSettings``.
         drop_out: the rate of training where a checkpoint does not say it; without effect on a trained model.
     """
 
     model_type: str | None = None
     model_size: str | None = None
-    n_classes: int | None = None
     embed_dim: int | None = None
     drop_out: float = 0.25
 
@@ -90,14 +88,15 @@ def open_run(folder: Path, folds: Iterable[int], expected: Expected, device: tor
             checkpoint_path(folder, fold),
             model_type=expected.model_type,
             model_size=expected.model_size,
-            n_classes=expected.n_classes,
             embed_dim=expected.embed_dim,
             drop_out=expected.drop_out,
             device=device,
         )
         for fold in folds
     }
-    return TrainedRun(folder, models, _outcome(folder, models), device)
+    # checkpoints of the original predict classes without names
+    unnamed = Classification.unnamed(cast(int, next(iter(models.values())).n_classes))
+    return TrainedRun(folder, models, outcome_said(folder, models) or unnamed, device)
 
 
 def run_folder_of(results_dir: str, models_exp_code: str) -> Path:
@@ -105,28 +104,26 @@ def run_folder_of(results_dir: str, models_exp_code: str) -> Path:
     return require_folder(Path(results_dir) / models_exp_code, flag="--models_exp_code")
 
 
-def folds_of(folder: Path) -> list[int]:
-    """Return the folds that a run has checkpoints of."""
-    found = (re.fullmatch(r"s_(\d+)_checkpoint\.pt", path.name) for path in folder.glob("s_*_checkpoint.pt"))
-    return sorted(int(match[1]) for match in found if match)
+def outcome_said(folder: Path, folds: Iterable[int]) -> Outcome | None:
+    """Return what the configurations beside the checkpoints of a run say that they predict; None where none says it.
 
-
-def _outcome(folder: Path, models: Mapping[int, nn.Module]) -> Outcome:
-    """Return what the checkpoints say that they predict; those of the original predict classes without names."""
-    said = {fold: read_checkpoint_config(checkpoint_path(folder, fold)) for fold in models}
-    tasks = {fold: config.task for fold, config in said.items() if config is not None and config.task is not None}
-    outcomes = {fold: outcome_of_checkpoint(task) for fold, task in tasks.items()}
+    Raises:
+        UsageError: folds predict different things.
+    """
+    said = {fold: read_checkpoint_config(checkpoint_path(folder, fold)) for fold in folds}
+    outcomes = {
+        fold: outcome_of_checkpoint(config.task) for fold, config in said.items() if config is not None and config.task
+    }
     if not outcomes:
-        n_classes = cast(int, next(iter(models.values())).n_classes)
-        return Classification(tuple(str(number) for number in range(n_classes)))
-    first, *others = outcomes.items()
+        return None
+    (first_fold, first), *others = outcomes.items()
     for fold, outcome in others:
-        if outcome.describe() != first[1].describe():
+        if outcome.describe() != first.describe():
             raise UsageError(
-                f"{folder}: fold {first[0]} predicts {first[1].describe()}, fold {fold} {outcome.describe()}; "
+                f"{folder}: fold {first_fold} predicts {first.describe()}, fold {fold} {outcome.describe()}; "
                 "evaluate them one at a time with --fold"
             )
-    return first[1]
+    return first
 
 
 def _refuse_other_encoder(checkpoint: Path, where: str, made_from: dict[str, str]) -> None:

@@ -23,16 +23,20 @@ from datasets.tasks import Task, TaskFlags
 from models.builder import ModelSettings
 from models.heads.registry import HEADS
 from stages.fold import Sides, TrainingSettings, check_settings
-from stages.fold_job import FoldJob, at_once, differing_settings, forget_fold, run_fold, without
+from stages.fold_job import FoldJob, at_once, differing_settings, forget_fold, run_fold
+from stages.fold_state import read_fold_state
+from stages.loaders import sound_part
 from stages.outcomes.of_task import loss_of_task, outcome_of_task
 from stages.outcomes.outcome import Outcome
 from stages.run_files import (
     fold_range,
+    folds_in,
     part_folder,
     read_fold_predictions,
     read_fold_record,
     read_history,
     run_folder,
+    state_path,
     table_text,
     write_flags,
     write_settings,
@@ -43,6 +47,7 @@ from stages.runner import run_each, summarise
 from stages.statistics.kind import StatisticsConfig
 from utils.device import pick_device
 from utils.errors import UsageError
+from utils.fingerprint import fingerprint
 from utils.lookup import require_writable
 from utils.names import check_id
 
@@ -136,7 +141,7 @@ def train(config: TrainingConfig) -> int:
         _refuse_other_settings(run.folder, jobs)
     require_writable(run.folder, flag="--results_dir")
     if not config.resume:
-        for fold in jobs:
+        for fold in {*jobs, *(folds_in(run.folder) if config.folds == range(config.k) else ())}:
             forget_fold(run.folder, fold)
     made_from = {"training": run.settings, "features": run.made_from}
     write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
@@ -155,7 +160,7 @@ def _open(config: TrainingConfig) -> _Run:
     made_from = cohort_provenance(bag_h5_path(folder, slide) for slide, folder in folders.items())
     survey = survey_bags(folders, config.embed_dim)
     bags = read_bags(survey, config.cache_gb, config.cache_dtype, shared=config.fold_workers > 1)
-    splits = _without_unusable(splits, survey, task, config)
+    splits = _without_unusable(splits, survey, config)
     _refuse_empty_training(splits, split_folder)
     _warn_of_leaks(splits, dataset, bags, task)
     outcome = outcome_of_task(task, dataset.table, loss)
@@ -164,16 +169,18 @@ def _open(config: TrainingConfig) -> _Run:
     return _Run(config, task, dataset, splits, outcome, settings, bags, made_from)
 
 
-def _without_unusable(
-    splits: dict[int, Sides], survey: BagSurvey, task: Task, config: TrainingConfig
-) -> dict[int, Sides]:
+def _without_unusable(splits: dict[int, Sides], survey: BagSurvey, config: TrainingConfig) -> dict[int, Sides]:
     """Return the splits without slides whose features cannot be used, or refuse these."""
-    if not survey.problems:
-        return splits
-    if config.missing == "error":
-        survey.require_sound(f"task {task.name}", advice="--missing drop goes on without these slides")
-    logger.warning("%d slides are left out, features: %s", len(survey.rejected), survey.describe())
-    return {fold: without(sides, set(survey.rejected)) for fold, sides in splits.items()}
+    sound = {fold: sound_sides(sides, survey, config.missing) for fold, sides in splits.items()}
+    if survey.problems:
+        logger.warning("%d slides are left out, features: %s", len(survey.rejected), survey.describe())
+    return sound
+
+
+def sound_sides(sides: Sides, survey: BagSurvey, missing: str) -> Sides:
+    """Return three sides without slides whose features cannot be used, or refuse these."""
+    train, val, test = (sound_part(side, survey, missing) for side in sides)
+    return train, val, test
 
 
 def _warn_of_leaks(splits: dict[int, Sides], dataset: Generic_MIL_Dataset, bags: BagCache, task: Task) -> None:
@@ -255,6 +262,12 @@ def _refuse_other_settings(folder: Path, jobs: Mapping[int, FoldJob]) -> None:
             raise UsageError(
                 f"--resume: fold {fold} in {folder} was trained with {difference}; leave --resume out to train anew, "
                 "or take another --exp_code"
+            )
+        begun = read_fold_state(state_path(folder, fold))
+        if begun is not None and begun.fingerprint != fingerprint(**job.decisive):
+            raise UsageError(
+                f"--resume: fold {fold} in {folder} was begun with other settings, features or splits; give those, "
+                "leave --resume out to train anew, or take another --exp_code"
             )
 
 

@@ -53,7 +53,8 @@ FLAGS = {
     "eval": {
         **TASK, "predict": False, "compare": None, "no_report": False,
         "results_dir": "./results", "save_exp_code": None, "models_exp_code": REQUIRED,
-        "splits_dir": None, "model_size": None, "model_type": None, "k": 10, "k_start": -1, "k_end": -1, "fold": -1,
+        "splits_dir": None, "model_size": None, "model_type": None, "k": None, "missing": None,
+        "k_start": -1, "k_end": -1, "fold": -1,
         "micro_average": False, "split": "test", "drop_out": 0.25, "embed_dim": None,
     },
     "create_heatmaps": {"config": REQUIRED, "save_exp_code": None, "overlap": None},
@@ -86,6 +87,7 @@ CHOICES = {
     ("main", "model_size"): {"small", "big"},
     ("eval", "model_type"): HEADS,
     ("eval", "model_size"): {"small", "big"},
+    ("eval", "missing"): {"error", "drop"},
     ("eval", "split"): {"train", "val", "test", "all"},
     ("build_preset", "contour_fn"): {"four_pt", "center", "basic", "four_pt_hard"},
 }

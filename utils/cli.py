@@ -93,7 +93,7 @@ def parse_with_config(parser: argparse.ArgumentParser, argv: Sequence[str] | Non
     Raises:
         UsageError: the file cannot be read, or has a key or a value that the program has not; names it.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--config", type=path)
     file = first.parse_known_args(argv)[0].config
     if file is not None:
@@ -108,7 +108,7 @@ def _set_defaults(parser: argparse.ArgumentParser, file: str) -> None:
             raise UsageError(f"config {file}: unknown flag {name!r}; known: {', '.join(known)}")
         action = known[name]
         parser.set_defaults(**{name: _parsed(action, value, where=f"config {file}: {name} {value!r}")})
-        action.required = False
+        action.required = action.required and value is None
 
 
 def _read_flags(file: str) -> dict[str, Any]:

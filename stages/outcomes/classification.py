@@ -27,6 +27,16 @@ class Classification:
         self.class_names = class_names
         self.n_outputs = len(class_names)
 
+    @classmethod
+    def unnamed(cls, n_classes: int) -> "Classification":
+        """Return classes of which only the numbers are known."""
+        return cls(tuple(str(number) for number in range(n_classes)))
+
+    @property
+    def label_map(self) -> dict[str, int]:
+        """The class of each label text; several texts of a class are parted by |."""
+        return {text: number for number, name in enumerate(self.class_names) for text in name.split("|")}
+
     def targets(self, split: Generic_Split) -> torch.Tensor:
         """Return the classes (N,)."""
         return torch.from_numpy(split.slide_data["label"].to_numpy(int).copy())

@@ -1,4 +1,4 @@
-"""A number: squared or absolute differences, in units of the training slides' spread."""
+"""A number: squared or absolute differences, in units of the cohort's spread."""
 
 from typing import Any
 
@@ -16,10 +16,11 @@ from stages.pass_figures import PassFigures
 class Regression:
     """How large a number of a slide is.
 
-    A model learns (number - centre) / scale, so that one learning rate serves numbers of any size.
+    A model learns (number - centre) / scale, so that one learning rate serves numbers of any size. Both are the whole
+    cohort's, test slides included: a change of units that is the same for all folds, whose predictions can be averaged.
 
     Args:
-        centre, scale: of the numbers in the cohort.
+        centre, scale: mean and standard deviation of the numbers in the cohort.
     """
 
     name = "regression"
@@ -39,7 +40,8 @@ class Regression:
 
     def targets(self, split: Generic_Split) -> torch.Tensor:
         """Return the scaled numbers (N,)."""
-        return (torch.from_numpy(split.slide_data["target"].to_numpy(np.float32).copy()) - self.centre) / self.scale
+        scaled = (split.slide_data["target"].to_numpy(float) - self.centre) / self.scale
+        return torch.from_numpy(scaled.astype(np.float32))
 
     def loss(self, name: str) -> Loss:
         """Return a loss of outputs (W, 1) against scaled numbers (W,)."""
@@ -69,4 +71,4 @@ class Regression:
         return {"type": self.name, "centre": self.centre, "scale": self.scale}
 
     def _as_in_table(self, scaled: np.ndarray) -> np.ndarray:
-        return scaled * self.scale + self.centre
+        return scaled.astype(float) * self.scale + self.centre

@@ -38,7 +38,10 @@ class Survival:
 
     @classmethod
     def of_times(cls, model: str, times: np.ndarray, events: np.ndarray, n_bins: int) -> "Survival":
-        """Return the outcome whose intervals hold equally many events of a cohort."""
+        """Return the outcome whose intervals hold equally many events of a cohort.
+
+        They are the whole cohort's, as is usual, and so the same for all folds, whose curves can be averaged.
+        """
         return cls(model, time_edges(times, events, n_bins))
 
     def targets(self, split: Generic_Split) -> torch.Tensor:

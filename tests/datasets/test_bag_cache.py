@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.bag_cache import GIB, read_bags
+from datasets import bag_cache
+from datasets.bag_cache import DEFAULT_CACHE_GB, GIB, read_bags
 from datasets.bags import BagSurvey, read_bag, survey_bags
+from main import build_parser
 from tests.datasets.cohorts import write_h5, write_pt
+from utils.errors import UsageError
 
 WIDTH = 4
 SIZES = {"a": 3, "b": 50, "c": 7, "d": 1}
@@ -63,7 +66,17 @@ def test_numbers_beyond_half_precision_are_named(tmp_path):
     write_pt(tmp_path, "a", torch.full((2, WIDTH), 1e5))
     survey = survey_bags({"a": tmp_path})
     read_bags(survey, dtype="fp16")
-    assert survey.rejected == ["a"] and "too large for fp16" in survey.describe()
+    assert survey.rejected == ["a"] and "too large for --cache_dtype fp16" in survey.describe()
+
+
+def test_the_program_states_the_default():
+    assert build_parser().get_default("cache_gb") == DEFAULT_CACHE_GB
+
+
+def test_features_that_processes_cannot_share_are_refused_with_advice(survey, monkeypatch):
+    monkeypatch.setattr(bag_cache, "PART_OF_SHARED_MEMORY", 0)
+    with pytest.raises(UsageError, match=r"--fold_workers: .* do not fit into /dev/shm.*--shm-size"):
+        read_bags(survey, shared=True)
 
 
 def test_other_processes_see_the_same_memory(survey):

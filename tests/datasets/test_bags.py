@@ -1,14 +1,23 @@
 """Bags are read from either folder, and all that is wrong is named before training."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 import torch
 
-from datasets.bags import check_bags, read_bag, read_bag_and_coords
+from datasets.bags import read_bag, read_bag_and_coords, survey_bags
 from datasets.features_file import Features, write_features
 from tests.datasets.cohorts import write_h5, write_pt
 from utils.errors import ItemError, UsageError
+
+
+def check_bags(folder: Path, slide_ids: list[str], embed_dim: int | None = None) -> int:
+    """Return the width of the features of slides that must all be sound."""
+    survey = survey_bags(dict.fromkeys(slide_ids, folder), embed_dim)
+    survey.require_sound(folder)
+    return survey.width
 
 
 def test_a_bag_is_read_as_float32(tmp_path):

@@ -104,6 +104,7 @@ def test_a_task_in_the_current_folder_goes_by_its_name(tmp_path, monkeypatch):
         ("csv: a.csv\nlabels: [a]", r"unknown key labels; known: name, type, csv, slide_col"),
         ("label_col: a", "key csv is missing"),
         ("csv: a.csv\ntype: ranking", "type = 'ranking'"),
+        ("csv: a.csv\nlabel_map: {no: 0, yes: 1}", "put it into quotes"),
         ("csv: a.csv\nlabel_map: {a: 1, b: 2}", "without gaps"),
         ("csv: a.csv\nlabel_map: {a: 0}", "at least two classes"),
         ("csv: a.csv\ntype: survival\nsubtyping: true", "a task of survival has none"),

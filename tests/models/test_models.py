@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from models.builder import MODEL_TYPES, ModelSettings, build_model
+from models.builder import ModelSettings, build_model
+from models.heads.registry import HEADS
 from models.inference import bag_prediction
 from models.instance_clustering import choose_evidence, evidence_size
 from models.model_clam import CLAM_SB
@@ -15,7 +16,7 @@ def new_model(model_type: str, n_classes: int = 2, **settings):
     return build_model(ModelSettings(model_type, embed_dim=6, n_classes=n_classes, drop_out=0, **settings)).eval()
 
 
-@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("model_type", HEADS)
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("n_patches", [1, 5, 40])
 def test_every_model_answers_in_the_same_shapes(model_type, n_classes, n_patches):
@@ -25,7 +26,7 @@ def test_every_model_answers_in_the_same_shapes(model_type, n_classes, n_patches
     assert probabilities.sum().item() == pytest.approx(1) and predicted.item() == probabilities.argmax()
 
 
-@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("model_type", HEADS)
 def test_the_shared_inference_path_says_what_the_model_says(model_type):
     model, bag = new_model(model_type, 3), torch.rand(20, 6)
     output, prediction = model(bag), bag_prediction(model, bag)

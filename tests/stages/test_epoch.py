@@ -6,13 +6,14 @@ import math
 import pytest
 import torch
 
-from models.builder import MODEL_TYPES, ModelSettings, build_model
+from models.builder import ModelSettings, build_model
+from models.heads.registry import HEADS
 from models.losses import build_loss
 from stages.epoch import Objective, run_pass
 
 CPU = torch.device("cpu")
 SIZES = (1, 5, 15, 40)  # with B 8: no evidence, half on either side, sides that overlap, sides apart
-WAYS = list(itertools.product(MODEL_TYPES, (2, 3), (False, True), ("ce", "svm")))
+WAYS = list(itertools.product(HEADS, (2, 3), (False, True), ("ce", "svm")))
 
 
 def bags(n_classes: int) -> list[tuple[torch.Tensor, torch.Tensor]]:

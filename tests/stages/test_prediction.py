@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import eval as eval_program
+from models.model_clam import CLAM_SB
 from tests.datasets.cohorts import write_h5, write_pt
 from tests.stages.runs import EMBED_DIM, RUN, evaluate, train, write_cohort
 
-OUT = Path("eval_results/EVAL_new")
+OUT = Path("eval_results/PREDICT_new")
 NEW = Path("new_features")
 SIZES = {"0099": 3, "b.x": 20, "c": 1, "d": 12}
 
@@ -92,6 +93,7 @@ def test_a_bad_slide_costs_only_itself(caplog):
     [
         ([], "--predict: name the slides"),
         (["--data_dir", "nowhere"], "--data_dir: no folder"),
+        (["--data_dir", "new_features", "--compare", "results/toy_s1"], "--compare needs labels"),
         (["--data_dir", "."], "no features there"),
         (["--data_dir", "new_features", "--csv_path", "missing.csv"], "missing.csv"),
         (["--data_dir", "wide"], "trained on features of length 8, wide has 5"),
@@ -104,3 +106,21 @@ def test_wrong_use_is_named_and_writes_nothing(flags, message, caplog):
     assert predict(*flags) == 2
     assert message in caplog.text
     assert not Path("eval_results").exists()
+
+
+def test_a_slide_that_one_fold_cannot_take_shifts_no_other(monkeypatch):
+    predict("--data_dir", str(NEW))
+    whole = table("fold_0")
+    answered = []
+
+    def fails_in_the_second_fold(model, features):
+        answered.append(len(features))
+        if answered == [3, 3, 3, 20, 20]:  # the second fold looks at the second slide
+            raise MemoryError
+        return original(model, features)
+
+    original = CLAM_SB.forward
+    monkeypatch.setattr(CLAM_SB, "forward", fails_in_the_second_fold)
+    assert predict("--data_dir", str(NEW)) == 1
+    rest = table("fold_0")
+    pd.testing.assert_frame_equal(rest, whole[whole["slide_id"] != "b.x"].reset_index(drop=True))

@@ -180,7 +180,7 @@ def test_an_evaluation_needs_no_flags_of_training_again():
     train("--model_type", "transmil", "--drop_out", "0.4")
     assert evaluate() == 0
     shutil.move("eval_results", "with_flags")
-    assert eval_program.main(["--models_exp_code", RUN.name, "--k", "3", "--no_report"]) == 0
+    assert eval_program.main(["--models_exp_code", RUN.name, "--no_report"]) == 0
     ours, theirs = Path(f"eval_results/EVAL_{RUN.name}"), Path("with_flags/EVAL_toy")
     pd.testing.assert_frame_equal(figures(ours), figures(theirs))
 
@@ -188,8 +188,8 @@ def test_an_evaluation_needs_no_flags_of_training_again():
 def test_other_classes_than_those_of_training_are_named(caplog):
     train("--k_end", "1")
     assert evaluate("--k_end", "1", "--label_map", "tumor_tissue=0,normal_tissue=1") == 2
-    assert "predicts 2 classes (normal_tissue, tumor_tissue)" in caplog.text
-    assert "(tumor_tissue, normal_tissue)" in caplog.text
+    assert "predicts normal_tissue, tumor_tissue; " in caplog.text
+    assert "has tumor_tissue, normal_tissue" in caplog.text
 
 
 def own_table(**columns: list) -> list[str]:
@@ -214,7 +214,7 @@ def through_all_programs(task: list[str], *training: str) -> pd.DataFrame:
     run = ["--exp_code", "own", "--k", "3", "--split_dir", "own_kfold_100", "--max_epochs", "30", "--lr", "1e-3"]
     assert main_program.main([*task, *run, "--drop_out", "0", *training]) == 0
     assert {"statistics.csv", "report.html"} <= {path.name for path in Path("results/own_s1").iterdir()}
-    assert eval_program.main(["--models_exp_code", "own_s1", "--k", "3", "--no_report"]) == 0
+    assert eval_program.main(["--models_exp_code", "own_s1", "--no_report"]) == 0
     of_training, of_evaluation = figures(Path("results/own_s1")), figures(Path("eval_results/EVAL_own_s1"))
     same = [name for name in of_evaluation if name.startswith("test_")]
     pd.testing.assert_frame_equal(of_training[same], of_evaluation[same], atol=1e-5)
@@ -234,7 +234,7 @@ def test_a_number_can_be_learnt():
     done = through_all_programs(task, "--model_type", "abmil")
     assert list(done.columns) == ["folds", "test_r2", "val_r2", "test_mae", "val_mae"]
     assert done["test_r2"].mean() > 0.5
-    predicted = pd.read_csv("eval_results/EVAL_own_s1/slides.csv")
+    predicted = pd.read_csv("eval_results/PREDICT_own_s1/slides.csv")
     assert predicted["Y_hat"].between(80, 170).all()
 
 
@@ -245,7 +245,7 @@ def test_a_time_to_an_event_can_be_learnt(loss):
     done = through_all_programs(task, "--bag_loss", loss, "--model_type", "mean_pool")
     assert list(done.columns) == ["folds", "test_cindex", "val_cindex"]
     assert done["test_cindex"].mean() > 0.7
-    predicted = pd.read_csv("eval_results/EVAL_own_s1/slides.csv")
+    predicted = pd.read_csv("eval_results/PREDICT_own_s1/slides.csv")
     assert ("S_0" in predicted) == (loss == "hazard") and "risk_std" in predicted
 
 
@@ -292,3 +292,78 @@ def test_training_survives_labels_at_random_and_folds_of_one_class():
         run = ["--exp_code", "toy", "--k", "3", "--split_dir", SPLITS.name, "--max_epochs", "2", "--no_report"]
         assert main_program.main([*task, *run, *flags]) == 0
         assert figures()["test_acc"].between(0, 1).all()
+
+
+def test_a_run_that_was_begun_with_other_settings_does_not_go_on(monkeypatch, caplog):
+    monkeypatch.setattr(fold, "SAVE_STATE_EVERY_S", 0)
+    with monkeypatch.context() as patch:
+        interrupted_at_pass(patch, 4)
+        assert train() == 130
+    assert train("--resume", "--lr", "0.01") == 2
+    assert "fold 0 in results/toy_s1 was begun with other settings" in caplog.text
+    (RUN / "s_0_resume.pt").write_bytes(b"damaged")
+    assert train("--resume") == 0
+    assert "s_0_resume.pt is damaged, so that fold starts anew" in caplog.text
+
+
+def test_nothing_of_an_earlier_run_stays_beside_a_new_one(monkeypatch):
+    train()
+    interrupted_at_pass(monkeypatch, 1)
+    assert train("--k", "2", "--lr", "1e-3") == 130
+    assert not [path.name for path in RUN.glob("*") if path.name.startswith(("s_", "split_"))]
+
+
+def test_folds_of_half_precision_are_not_mixed_with_others(caplog):
+    train("--k_end", "1")
+    assert train("--resume", "--cache_dtype", "fp16") == 2
+    assert "cache_dtype fp32, now fp16" in caplog.text
+
+
+def test_a_table_of_another_hospital_is_evaluated_with_the_columns_and_classes_of_training(caplog):
+    task = own_table(grade=["low", "high"] * 12)
+    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report", "--lr", "1e-3"]
+    assert main_program.main([*task, "--label_col", "grade", "--label_map", "low=0,high=1", *run]) == 0
+    rows = pd.read_csv("own.csv", dtype=str)
+    rows.iloc[:6].to_csv("other.csv", index=False)
+    evaluation = ["--models_exp_code", "own_s1", "--no_report", "--split", "all"]
+    assert eval_program.main([*evaluation, "--csv_path", "other.csv"]) == 0
+    assert len(pd.read_csv("eval_results/EVAL_own_s1/fold_0.csv")) == 6
+    rows.assign(grade="cancer").to_csv("other.csv", index=False)
+    assert eval_program.main([*evaluation, "--csv_path", "other.csv"]) == 2
+    assert "unknown label 'cancer' (24 rows); known: low, high" in caplog.text
+    assert eval_program.main([*evaluation, "--task_type", "survival"]) == 2
+    assert "label_map and subtyping are of classes" in caplog.text
+
+
+def test_labels_in_alphabetical_order_are_evaluated_by_the_names_of_training():
+    task = own_table(label=["low", "high"] * 12)
+    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report", "--lr", "1e-3"]
+    assert main_program.main([*task, *run]) == 0
+    pd.read_csv("own.csv", dtype=str).query("label == 'low'").to_csv("low.csv", index=False)
+    assert (
+        eval_program.main(["--models_exp_code", "own_s1", "--no_report", "--split", "all", "--csv_path", "low.csv"])
+        == 0
+    )
+    assert set(pd.read_csv("eval_results/EVAL_own_s1/fold_0.csv")["Y"]) == {1}
+
+
+def test_another_kind_of_task_than_that_of_training_is_named(caplog):
+    task = own_table(label=["low", "high"] * 12, time=list(range(24)), event=[1] * 24)
+    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report"]
+    assert main_program.main([*task, *run]) == 0
+    assert eval_program.main(["--models_exp_code", "own_s1", "--task_type", "survival"]) == 2
+    assert "was trained for classification, task own is one of survival" in caplog.text
+
+
+def test_one_label_alone_cannot_be_learnt(caplog):
+    task = own_table(label=["low"] * 24)
+    assert main_program.main([*task, "--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name]) == 2
+    assert "column label: one label alone, low" in caplog.text
+
+
+def test_an_evaluation_leaves_out_what_training_did():
+    (FEATURES / f"{IDS[8]}.pt").unlink()
+    assert train("--missing", "drop") == 0
+    assert eval_program.main(["--models_exp_code", RUN.name, "--no_report", "--split", "all"]) == 0
+    assert len(pd.read_csv(f"eval_results/EVAL_{RUN.name}/fold_0.csv")) == len(IDS) - 1
+    assert evaluate("--split", "all", "--missing", "error") == 2
