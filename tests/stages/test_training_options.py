@@ -321,7 +321,7 @@ def test_folds_of_half_precision_are_not_mixed_with_others(caplog):
 
 def test_a_table_of_another_hospital_is_evaluated_with_the_columns_and_classes_of_training(caplog):
     task = own_table(grade=["low", "high"] * 12)
-    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report", "--lr", "1e-3"]
+    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report", "--max_epochs", "2"]
     assert main_program.main([*task, "--label_col", "grade", "--label_map", "low=0,high=1", *run]) == 0
     rows = pd.read_csv("own.csv", dtype=str)
     rows.iloc[:6].to_csv("other.csv", index=False)
@@ -337,7 +337,7 @@ def test_a_table_of_another_hospital_is_evaluated_with_the_columns_and_classes_o
 
 def test_labels_in_alphabetical_order_are_evaluated_by_the_names_of_training():
     task = own_table(label=["low", "high"] * 12)
-    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report", "--lr", "1e-3"]
+    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report", "--max_epochs", "2"]
     assert main_program.main([*task, *run]) == 0
     pd.read_csv("own.csv", dtype=str).query("label == 'low'").to_csv("low.csv", index=False)
     assert (
@@ -349,7 +349,7 @@ def test_labels_in_alphabetical_order_are_evaluated_by_the_names_of_training():
 
 def test_another_kind_of_task_than_that_of_training_is_named(caplog):
     task = own_table(label=["low", "high"] * 12, time=list(range(24)), event=[1] * 24)
-    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report"]
+    run = ["--exp_code", "own", "--k", "3", "--split_dir", SPLITS.name, "--no_report", "--max_epochs", "2"]
     assert main_program.main([*task, *run]) == 0
     assert eval_program.main(["--models_exp_code", "own_s1", "--task_type", "survival"]) == 2
     assert "was trained for classification, task own is one of survival" in caplog.text
