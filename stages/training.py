@@ -156,7 +156,8 @@ def _open(config: TrainingConfig) -> _Run:
     dataset = open_task(task, config.data_root_dir, seed=config.training.seed)
     split_folder = find_split_folder(config.split_dir or split_folder_name(task.name, config.label_frac))
     splits = open_splits(dataset, split_folder, config.folds)
-    folders = {slide: folder for slide, folder in dataset.feature_folders.items() if slide in slides_of(splits)}
+    used = slides_of(splits)
+    folders = {slide: folder for slide, folder in dataset.feature_folders.items() if slide in used}
     made_from = cohort_provenance(bag_h5_path(folder, slide) for slide, folder in folders.items())
     survey = survey_bags(folders, config.embed_dim)
     bags = read_bags(survey, config.cache_gb, config.cache_dtype, shared=config.fold_workers > 1)
