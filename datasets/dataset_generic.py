@@ -273,7 +273,6 @@ class Generic_MIL_Dataset(Generic_WSI_Classification_Dataset):
     def __init__(self, data_dir: DataDir, **kwargs) -> None:
         super().__init__(**kwargs)
         self.data_dir = data_dir
-        self.task_type = "classification"
 
 
 def open_task(
@@ -291,5 +290,5 @@ def open_task(
         patient_strat=patient_strat,
         patient_voting=task.patient_voting,
     )
-    dataset.source_col, dataset.task_type = task.source_col, task.type
+    dataset.source_col = task.source_col
     return dataset

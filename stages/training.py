@@ -172,13 +172,13 @@ def _open(config: TrainingConfig) -> _Run:
 
 def _without_unusable(splits: dict[int, Sides], survey: BagSurvey, config: TrainingConfig) -> dict[int, Sides]:
     """Return the splits without slides whose features cannot be used, or refuse these."""
-    sound = {fold: sound_sides(sides, survey, config.missing) for fold, sides in splits.items()}
+    sound = {fold: _sound_sides(sides, survey, config.missing) for fold, sides in splits.items()}
     if survey.problems:
         logger.warning("%d slides are left out, features: %s", len(survey.rejected), survey.describe())
     return sound
 
 
-def sound_sides(sides: Sides, survey: BagSurvey, missing: str) -> Sides:
+def _sound_sides(sides: Sides, survey: BagSurvey, missing: str) -> Sides:
     """Return three sides without slides whose features cannot be used, or refuse these."""
     train, val, test = (sound_part(side, survey, missing) for side in sides)
     return train, val, test
