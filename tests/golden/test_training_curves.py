@@ -148,8 +148,7 @@ def assert_golden(trained: Trained, expected: dict) -> None:
     assert shares == pytest.approx(np.array(list(expected["test_prob"].values())).reshape(shares.shape), abs=TOLERANCE)
 
 
-@pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("cache_gb", [0, 1])
+@pytest.mark.parametrize(("run", "cache_gb"), [*((run, 1) for run in RUNS), (RUNS[0], 0)])
 def test_the_curve_is_that_of_the_original_from_memory_and_from_files(cohort, golden, sides, tmp_path, run, cache_gb):
     run_fold(job_of(cohort, golden, sides, read(sides, cache_gb), tmp_path, run))
     assert_golden(result_in(tmp_path), golden["runs"][run])
