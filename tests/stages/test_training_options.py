@@ -42,7 +42,7 @@ def interrupted_at_pass(monkeypatch, number: int) -> None:
 
 
 @pytest.mark.parametrize("flags", [[], ["--early_stopping"], ["--opt", "sgd", "--weighted_sample"]])
-@pytest.mark.parametrize("at_pass", [4, 17])  # in the second epoch of the first fold, and of the last
+@pytest.mark.parametrize("at_pass", [4, 17])  # in the first fold, and in the last
 def test_a_run_that_is_resumed_ends_as_if_it_had_not_been_interrupted(monkeypatch, flags, at_pass):
     flags = ["--max_epochs", "3", "--log_data", *flags]
     assert train(*flags) == 0
