@@ -13,7 +13,7 @@ from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_ta
 from datasets.split_file import SIDES, SplitIds, find_split_folder, read_split, split_path
 from datasets.tasks import Task, TaskFlags
 from stages.epoch import Objective, run_pass
-from stages.loaders import ordered_bags, sound_part
+from stages.loaders import ordered_bags, sound_part, warn_of_left_out
 from stages.outcomes.classification import Classification
 from stages.outcomes.outcome import Outcome
 from stages.pass_figures import PassFigures
@@ -21,6 +21,7 @@ from stages.run_comparison import compare
 from stages.run_files import (
     fold_range,
     part_folder,
+    predictions_table,
     read_flags,
     table_text,
     write_evaluation,
@@ -170,6 +171,7 @@ def _open(config: EvaluationConfig) -> _Opened:
     survey = run.survey(folders)
     bags = read_bags(survey)
     sets = {fold: sound_part(slides, survey, config.missing or "error") for fold, slides in sets.items()}
+    warn_of_left_out(survey)
     return _Opened(config, dataset, sets, run, outcome, bags, StatisticsConfig(voting=dataset.patient_voting))
 
 
@@ -195,8 +197,7 @@ def _evaluated(opened: _Opened, out: Path) -> dict[int, pd.DataFrame]:
         sides = _side_of(slides, opened.run.folder, fold) if config.split == "all" else {}
         columns = {**outcome.columns(done), **sides}
         write_predictions(out / f"fold_{fold}.csv", slides.slide_ids, columns)
-        ids = {"slide_id": slides.slide_ids, "case_id": list(slides.slide_data["case_id"])}
-        tables[fold] = pd.DataFrame({**ids, **columns})
+        tables[fold] = predictions_table(slides.slide_data, columns)
         figures = outcome.figures(done, f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, **{f"test_{name}": value for name, value in figures.items()}})
     path, table = write_summary(out, rows, config.folds, config.n_folds)

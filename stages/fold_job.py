@@ -6,21 +6,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from datasets.bag_cache import BagCache
-from datasets.dataset_generic import Generic_Split
 from datasets.split_file import SplitIds, write_split
 from models.checkpoint_facts import remove_checkpoint_facts, write_checkpoint_facts
 from stages.fold import FoldPlace, FoldResult, Sides, TrainingSettings, train_fold
 from stages.outcomes.outcome import Outcome
-from stages.pass_figures import PassFigures
 from stages.run_files import (
     FoldRecord,
     checkpoint_path,
     files_of_fold,
     log_folder,
+    predictions_table,
     read_fold_record,
     state_path,
     write_fold_predictions,
@@ -126,18 +124,13 @@ def _write(job: FoldJob, place: FoldPlace, result: FoldResult, record: FoldRecor
     if job.outcome.name == "classification":
         write_fold_results(job.folder, job.fold, result.test_split.slide_ids, result.test)
     tables = {
-        "val": _predictions(job.outcome, result.val_split, result.val),
-        "test": _predictions(job.outcome, result.test_split, result.test),
+        "val": predictions_table(result.val_split.slide_data, job.outcome.columns(result.val)),
+        "test": predictions_table(result.test_split.slide_data, job.outcome.columns(result.test)),
     }
     write_fold_predictions(job.folder, job.fold, tables)
     write_history(job.folder, job.fold, result.history)
     write_fold_record(job.folder, job.fold, record)
     state_path(job.folder, job.fold).unlink(missing_ok=True)
-
-
-def _predictions(outcome: Outcome, split: Generic_Split, done: PassFigures) -> pd.DataFrame:
-    ids = {"slide_id": split.slide_ids, "case_id": list(split.slide_data["case_id"])}
-    return pd.DataFrame({**ids, **outcome.columns(done)})
 
 
 def _figures(result: FoldResult) -> dict[str, float]:

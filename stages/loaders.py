@@ -95,7 +95,7 @@ def sound_part(split: Generic_Split, survey: BagSurvey, missing: str) -> Generic
     Args:
         split: slides.
         survey: what is wrong with the features of some.
-        missing: ``error`` refuses a split with such slides, ``drop`` goes on without them, with a warning.
+        missing: ``error`` refuses a split with such slides, ``drop`` goes on without them.
 
     Raises:
         UsageError: there are some; names all of them.
@@ -106,6 +106,12 @@ def sound_part(split: Generic_Split, survey: BagSurvey, missing: str) -> Generic
         survey.require_sound("the cohort", advice="--missing drop goes on without these slides")
     rejected = set(survey.rejected)
     return split.subset([row for row, slide_id in enumerate(split.slide_ids) if slide_id not in rejected])
+
+
+def warn_of_left_out(survey: BagSurvey) -> None:
+    """Say which slides are left out, and why; nothing where none is."""
+    if survey.problems:
+        logger.warning("%d slides are left out, features: %s", len(survey.rejected), survey.describe())
 
 
 def part_for_testing(split: Generic_Split) -> Generic_Split:

@@ -145,6 +145,11 @@ def read_history(folder: Path, fold: int) -> pd.DataFrame:
     return pd.read_csv(folder / f"s_{fold}_history.csv")
 
 
+def predictions_table(slides: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Return ``slide_id, case_id`` of slides and what was predicted of them."""
+    return pd.DataFrame({name: slides[name].tolist() for name in ("slide_id", "case_id")} | dict(columns))
+
+
 def write_fold_predictions(folder: Path, fold: int, sides: Mapping[str, pd.DataFrame]) -> None:
     """Write ``s_<i>_predictions.csv``: ``side`` (val or test), ``slide_id, case_id`` and what was predicted."""
     tables = [table.assign(side=side)[["side", *table.columns]] for side, table in sides.items()]

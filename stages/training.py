@@ -25,7 +25,7 @@ from models.heads.registry import HEADS
 from stages.fold import Sides, TrainingSettings, check_settings
 from stages.fold_job import FoldJob, at_once, differing_settings, forget_fold, run_fold
 from stages.fold_state import read_fold_state
-from stages.loaders import sound_part
+from stages.loaders import sound_part, warn_of_left_out
 from stages.outcomes.of_task import loss_of_task, outcome_of_task
 from stages.outcomes.outcome import Outcome
 from stages.run_files import (
@@ -173,8 +173,7 @@ def _open(config: TrainingConfig) -> _Run:
 def _without_unusable(splits: dict[int, Sides], survey: BagSurvey, config: TrainingConfig) -> dict[int, Sides]:
     """Return the splits without slides whose features cannot be used, or refuse these."""
     sound = {fold: _sound_sides(sides, survey, config.missing) for fold, sides in splits.items()}
-    if survey.problems:
-        logger.warning("%d slides are left out, features: %s", len(survey.rejected), survey.describe())
+    warn_of_left_out(survey)
     return sound
 
 

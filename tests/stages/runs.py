@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 import create_splits_seq
@@ -52,6 +53,14 @@ def train(*flags: str, report: bool = False) -> int:
     """Call main.py as a user would; flags given later win. Without a report, which takes seconds."""
     common = ["--task", TASK.name, "--data_root_dir", "data", "--exp_code", "toy", "--k", "3", "--max_epochs", "2"]
     return main_program.main([*common, *flags, *([] if report else ["--no_report"])])
+
+
+def train_in(folder: Path) -> None:
+    """Write the cohort into a folder and train all folds for five epochs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_cohort()
+        assert train("--max_epochs", "5") == 0
 
 
 def evaluate(*flags: str, report: bool = False) -> int:

@@ -12,7 +12,7 @@ import torch
 from models.checkpoint import load_model
 from models.checkpoint_facts import write_checkpoint_facts
 from models.inference import bag_prediction
-from tests.stages.runs import FEATURES, IDS, RUN, SPLITS, evaluate, train, write_cohort, write_provenance
+from tests.stages.runs import FEATURES, IDS, RUN, SPLITS, evaluate, train, train_in, write_provenance
 
 OUT = Path("eval_results/EVAL_toy")
 
@@ -20,10 +20,7 @@ OUT = Path("eval_results/EVAL_toy")
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        write_cohort()
-        assert train("--max_epochs", "5") == 0
+    train_in(folder)
     return folder
 
 

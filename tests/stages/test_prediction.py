@@ -11,7 +11,7 @@ import torch
 import eval as eval_program
 from models.model_clam import CLAM_SB
 from tests.datasets.cohorts import write_h5, write_pt
-from tests.stages.runs import EMBED_DIM, RUN, evaluate, train, write_cohort
+from tests.stages.runs import EMBED_DIM, RUN, evaluate, train_in
 
 OUT = Path("eval_results/PREDICT_new")
 NEW = Path("new_features")
@@ -21,13 +21,10 @@ SIZES = {"0099": 3, "b.x": 20, "c": 1, "d": 12}
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        write_cohort()
-        assert train("--max_epochs", "5") == 0
-        generator = torch.Generator().manual_seed(1)
-        for slide_id, n_patches in SIZES.items():
-            write_pt(NEW, slide_id, torch.rand(n_patches, EMBED_DIM, generator=generator))
+    train_in(folder)
+    generator = torch.Generator().manual_seed(1)
+    for slide_id, n_patches in SIZES.items():
+        write_pt(folder / NEW, slide_id, torch.rand(n_patches, EMBED_DIM, generator=generator))
     return folder
 
 

@@ -361,9 +361,10 @@ def test_one_label_alone_cannot_be_learnt(caplog):
     assert "column label: one label alone, low" in caplog.text
 
 
-def test_an_evaluation_leaves_out_what_training_did():
+def test_an_evaluation_leaves_out_what_training_did_and_says_so(caplog):
     (FEATURES / f"{IDS[8]}.pt").unlink()
     assert train("--missing", "drop") == 0
     assert eval_program.main(["--models_exp_code", RUN.name, "--no_report", "--split", "all"]) == 0
     assert len(pd.read_csv(f"eval_results/EVAL_{RUN.name}/fold_0.csv")) == len(IDS) - 1
+    assert caplog.text.count("1 slides are left out") == 2
     assert evaluate("--split", "all", "--missing", "error") == 2
