@@ -165,3 +165,19 @@ def concatenated(parts: Sequence[C]) -> C:
 def _means(values: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean (G, ...) of the rows of each group."""
     return np.array([values[rows].mean(axis=0) for rows in groups]).reshape(len(groups), *values.shape[1:])
+
+
+def no_figure_because(cases: Cases, is_broken: np.ndarray) -> list[str]:
+    """Return why no figure of some cases is defined at all; empty where that is not so.
+
+    Args:
+        cases: N rows.
+        is_broken: (N,) whether what was predicted is no number.
+    """
+    if not len(cases):
+        return ["no slide, so no figure is defined"]
+    broken = np.flatnonzero(is_broken)
+    if not len(broken):
+        return []
+    name = cases.slide_ids[broken[0]]
+    return [f"{len(broken)} predictions are no numbers, such as that of {name}, so no figure is defined"]

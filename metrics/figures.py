@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metrics.bootstrap import Estimator
+from metrics.cases import no_figure_because
 from metrics.predictions import Predictions
 
 SPECIFICITIES = (0.90, 0.95)
@@ -70,12 +71,9 @@ def is_mean_over_classes(name: str) -> bool:
 
 def undefined_because(predictions: Predictions) -> list[str]:
     """Return why figures of these predictions are undefined, one line a reason; empty where all are defined."""
-    if not len(predictions):
-        return ["no slide, so no figure is defined"]
-    broken = np.flatnonzero(np.isnan(predictions.probabilities).any(axis=1))
-    if len(broken):
-        name = predictions.slide_ids[broken[0]]
-        return [f"{len(broken)} predictions are no numbers, such as that of {name}, so no figure is defined"]
+    broken = no_figure_because(predictions, np.isnan(predictions.probabilities).any(axis=1))
+    if broken:
+        return broken
     absent = [
         name for number, name in enumerate(predictions.class_names) if not (predictions.known_labels == number).any()
     ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metrics.bootstrap import Estimator
-from metrics.cases import Cases
+from metrics.cases import Cases, no_figure_because
 
 FIGURES = ["mae", "rmse", "r2", "pearson", "spearman"]
 NAN = float("nan")
@@ -62,12 +62,9 @@ def number_estimator(targets: np.ndarray, predicted: np.ndarray) -> Estimator:
 
 def undefined_because(numbers: Numbers) -> list[str]:
     """Return why figures are undefined, one line a reason; empty where all are defined."""
-    if not len(numbers):
-        return ["no slide, so no figure is defined"]
-    broken = np.flatnonzero(~np.isfinite(numbers.predicted))
-    if len(broken):
-        name = numbers.slide_ids[broken[0]]
-        return [f"{len(broken)} predictions are no numbers, such as that of {name}, so no figure is defined"]
+    broken = no_figure_because(numbers, ~np.isfinite(numbers.predicted))
+    if broken:
+        return broken
     if np.ptp(numbers.targets) == 0:
         return ["all true values are the same, so neither R² nor a correlation is defined"]
     return ["all predictions are the same, so no correlation is defined"] if np.ptp(numbers.predicted) == 0 else []

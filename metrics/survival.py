@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from metrics.bootstrap import Estimator
-from metrics.cases import Cases, rows_by_name
+from metrics.cases import Cases, no_figure_because, rows_by_name
 from utils.errors import UsageError
 
 NAN = float("nan")
@@ -136,12 +136,9 @@ def concordance_estimator(risks: Risks) -> Estimator:
 
 def undefined_because(risks: Risks) -> list[str]:
     """Return why the concordance is undefined, one line a reason; empty where it is defined."""
-    if not len(risks):
-        return ["no slide, so no figure is defined"]
-    broken = np.flatnonzero(~np.isfinite(risks.risks))
-    if len(broken):
-        name = risks.slide_ids[broken[0]]
-        return [f"{len(broken)} predictions are no numbers, such as that of {name}, so no figure is defined"]
+    broken = no_figure_because(risks, ~np.isfinite(risks.risks))
+    if broken:
+        return broken
     if np.isnan(concordance_estimator(risks).of_draws(np.ones((1, len(risks))))).any():
         return ["of no two slides is it known whose event came first, so no concordance is defined"]
     return []
