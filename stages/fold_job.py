@@ -28,6 +28,7 @@ from stages.run_files import (
 )
 from stages.runner import Result
 from utils.fingerprint import fingerprint
+from utils.freed_memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class FoldJob:
 def run_fold(job: FoldJob) -> Result:
     """Train a fold and write its files, or keep those of one that is done."""
     name = f"fold {job.fold}"
+    keep_freed_memory()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     record = read_fold_record(job.folder, job.fold) if job.resume else None
