@@ -144,7 +144,7 @@ def train_fold(
         trainer.run(train, val, log)
         trainer.take(read_checkpoint(place.checkpoint))
         kept_val, kept_test = trainer.evaluate(val), trainer.evaluate(test)
-        val_figures = outcome.figures(kept_val, f"fold {place.fold}, validation")
+        val_figures = outcome.figures(kept_val, f"fold {place.fold}, validation", warn=len(val) > 0)
         test_figures = outcome.figures(kept_test, f"fold {place.fold}, test")
         log.final(val_figures, test_figures, kept_test)
     return FoldResult(
@@ -162,7 +162,7 @@ class _Trainer:
         self._settings = settings
         self._place = place
         self._device = device
-        self._amp = settings.amp and _can_use_bfloat16(device)
+        self._amp = settings.amp and has_bfloat16(device)
         self._model = build_model(settings.model).to(device)
         self._optimizer = build_optimizer(self._model, settings)
         self._stopping = EarlyStopping()
@@ -213,7 +213,9 @@ class _Trainer:
         if self._has_failed(trained, epoch):
             return True
         validated = self._pass(val)
-        figures = self._outcome.figures(validated, f"fold {self._place.fold}, validation", warn=epoch == 0)
+        figures = self._outcome.figures(
+            validated, f"fold {self._place.fold}, validation", warn=epoch == 0 and len(val) > 0
+        )
         log.epoch(epoch, trained, validated, figures)
         self.history.append(self._row(epoch, trained, validated, figures))
         return self._settings.early_stopping and self._keep_best(validated.loss, epoch)
@@ -314,13 +316,6 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim
         # not fused: that fails where a parameter has had no gradient yet, such as of a class not drawn so far
         return torch.optim.SGD(parameters, lr=settings.lr, momentum=SGD_MOMENTUM, weight_decay=settings.reg)
     return torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.reg, fused=True)
-
-
-def _can_use_bfloat16(device: torch.device) -> bool:
-    if not has_bfloat16(device):
-        logger.warning("--amp: %s has no bfloat16 arithmetic: float32, which is faster here", device)
-        return False
-    return True
 
 
 def _copy_of(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class FoldJob:
     threads: int | None = None
     n_at_once: int = 1
 
-    @property
+    @cached_property
     def decisive(self) -> dict[str, Any]:
         """What decides the result, in values that JSON has."""
         hashes = [self.bags.hashes[slide_id] for side in self.sides for slide_id in side.slide_ids]

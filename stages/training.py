@@ -45,7 +45,7 @@ from stages.run_files import (
 from stages.run_report import FoldTables, report_run
 from stages.runner import run_each, summarise
 from stages.statistics.kind import StatisticsConfig
-from utils.device import pick_device
+from utils.device import has_bfloat16, pick_device
 from utils.errors import UsageError
 from utils.fingerprint import fingerprint
 from utils.lookup import require_writable
@@ -235,6 +235,8 @@ def slides_of(splits: dict[int, Sides]) -> set[str]:
 
 def _jobs(run: _Run) -> dict[int, FoldJob]:
     device = pick_device()
+    if run.settings.amp and not has_bfloat16(device):
+        logger.warning("--amp: %s has no bfloat16 arithmetic: float32, which is faster here", device)
     return {
         fold: FoldJob(
             fold=fold,
