@@ -10,7 +10,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 SCRIPTS := create_patches_fp.py extract_features_fp.py create_splits_seq.py main.py eval.py create_heatmaps.py \
   build_preset.py
 
-.PHONY: help venv demo test soak lint clean
+.PHONY: help venv demo test coverage soak lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -31,8 +31,14 @@ $(STAMP): pyproject.toml | $(BIN)/pip
 demo: $(STAMP) ## fabricate slides and run the six programs on them (demo_output/)
 	$(BIN)/python -m demo.run
 
-test: $(STAMP) ## run the tests, with line coverage of the packages
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak' --cov --cov-report=term
+# one after the other, as they are collected: files with the longest tests are not left for the end
+TESTS := $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not soak'
+
+test: $(STAMP) ## run the tests
+	$(TESTS)
+
+coverage: $(STAMP) ## run the tests and count the lines of the packages that they reach
+	$(TESTS) --cov --cov-report=term
 
 soak: $(STAMP) ## run the long tests
 	$(ONE_THREAD) $(BIN)/python -m pytest -m soak || test $$? -eq 5

@@ -145,7 +145,7 @@ def train_fold(
         trainer.take(read_checkpoint(place.checkpoint))
         kept_val, kept_test = trainer.evaluate(val), trainer.evaluate(test)
         val_figures = outcome.figures(kept_val, f"fold {place.fold}, validation", warn=len(val) > 0)
-        test_figures = outcome.figures(kept_test, f"fold {place.fold}, test")
+        test_figures = outcome.figures(kept_test, f"fold {place.fold}, test", warn=len(test) > 0)
         log.final(val_figures, test_figures, kept_test)
     return FoldResult(
         kept_val, kept_test, val_figures, test_figures, sides[1], sides[2], trainer.history, trainer.stopped

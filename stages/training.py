@@ -163,6 +163,7 @@ def _open(config: TrainingConfig) -> _Run:
     bags = read_bags(survey, config.cache_gb, config.cache_dtype, shared=config.fold_workers > 1)
     splits = _without_unusable(splits, survey, config)
     _refuse_empty_training(splits, split_folder)
+    _warn_of_empty_sides(splits)
     _warn_of_leaks(splits, dataset, bags, task)
     outcome = outcome_of_task(task, dataset.table, loss)
     model = _model_settings(config, task, outcome, survey.width)
@@ -226,6 +227,13 @@ def _refuse_empty_training(splits: dict[int, Sides], folder: Path) -> None:
     empty = [str(fold) for fold, (train_side, _, _) in splits.items() if not len(train_side)]
     if empty:
         raise UsageError(f"{folder}: no training slides in fold {', '.join(empty)}")
+
+
+def _warn_of_empty_sides(splits: dict[int, Sides]) -> None:
+    for number, side in ((1, "validation"), (2, "test")):
+        empty = [str(fold) for fold, sides in splits.items() if not len(sides[number])]
+        if empty:
+            logger.warning("%s has no bag in fold %s: its figures are undefined", side, ", ".join(empty))
 
 
 def slides_of(splits: dict[int, Sides]) -> set[str]:
