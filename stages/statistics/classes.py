@@ -87,13 +87,20 @@ class ClassStatistics(OutcomeStatistics[Predictions]):
         return Findings(
             tables=[_calibration_table(slides, after, temperatures)],
             pictures={"calibration_slide": Picture.of(picture, "Each point stands for about a tenth of the slides")},
-            warnings=[f"{name}: no temperature scaling: {t.reason}" for name, t in temperatures.items() if t.reason],
+            warnings=_without_temperature(temperatures),
             facts={
                 "temperatures": {
                     name: None if np.isnan(t.value) else round(t.value, 6) for name, t in temperatures.items()
                 }
             },
         )
+
+
+def _without_temperature(temperatures: Mapping[str, Temperature]) -> list[str]:
+    """Say why folds have none, those with the same reason together."""
+    reasons = {t.reason: [name for name, other in temperatures.items() if other.reason == t.reason]
+               for t in temperatures.values() if t.reason}  # fmt: skip
+    return [f"{', '.join(names)}: no temperature scaling: {reason}" for reason, names in reasons.items()]
 
 
 def _scaled(folds: Sequence[FoldCases[Predictions]], temperatures: Mapping[str, Temperature]) -> Predictions | None:
