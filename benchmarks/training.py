@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -51,11 +52,12 @@ class Pass:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Bags in files and in memory."""
+    """Bags in files and in memory, and how long it took to read them."""
 
     paths: list[Path]
     labels: list[torch.Tensor]
     cache: BagCache
+    read_s: float
 
     def __iter__(self) -> Iterator[Bag]:
         for path, label in zip(self.paths, self.labels, strict=True):
@@ -95,16 +97,18 @@ def _fabricate(folder: Path, n_bags: int, n_patches: int) -> None:
 def _taking_turns(folder: Path, n_rounds: int) -> dict[str, list[Pass]]:
     ways: dict[str, Callable[[], Pass]] = {"plain": _plain_pass, "float32": _pass}
     if has_bfloat16(CPU):
-        ways["--amp, bfloat16"] = _pass_in_bfloat16
+        ways["--amp, bfloat16"] = partial(_pass, amp=True)
     else:
         print("no row for --amp: this processor has no bfloat16 arithmetic, and --amp computes in float32\n")
     passes: dict[str, list[Pass]] = {name: [] for name in ways}
     spawn = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         processes = {
-            name: stack.enter_context(ProcessPoolExecutor(1, spawn, initializer=_read, initargs=(folder, name)))
+            name: stack.enter_context(ProcessPoolExecutor(1, spawn, initializer=_read, initargs=(folder,)))
             for name in ways
         }
+        read_ms = processes["float32"].submit(_read_ms_a_bag).result()
+        print(f"read into memory once: {read_ms:.1f} ms a bag\n")
         for _ in range(n_rounds):
             for name, run in ways.items():
                 passes[name].append(processes[name].submit(run).result())
@@ -114,21 +118,22 @@ def _taking_turns(folder: Path, n_rounds: int) -> dict[str, list[Pass]]:
 _cohort: Cohort  # the bags of this process
 
 
-def _read(folder: Path, way: str) -> None:
+def _read(folder: Path) -> None:
     """Read the bags into this process."""
     global _cohort
     paths = sorted(folder.rglob("*.pt"))
+    start_s = time.perf_counter()
     cache = read_bags(survey_bags({path.stem: folder for path in paths}))
-    _cohort = Cohort(paths, [torch.tensor([number % 2]) for number in range(len(paths))], cache)
-    if way != "plain":
-        keep_freed_memory()
+    read_s = time.perf_counter() - start_s
+    _cohort = Cohort(paths, [torch.tensor([number % 2]) for number in range(len(paths))], cache, read_s)
 
 
-def _pass_in_bfloat16() -> Pass:
-    return _pass(amp=True)
+def _read_ms_a_bag() -> float:
+    return _cohort.read_s / len(_cohort.paths) * 1e3
 
 
 def _pass(*, amp: bool = False) -> Pass:
+    keep_freed_memory()  # as every fold of main.py does
     seed_everything(SETTINGS.seed)
     model = build_model(SETTINGS.model)
     optimizer = build_optimizer(model, SETTINGS)

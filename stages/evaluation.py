@@ -32,7 +32,7 @@ from stages.run_files import (
 from stages.run_report import FoldTables, report_run
 from stages.statistics.kind import StatisticsConfig
 from stages.trained_run import Expected, TrainedRun, open_run, outcome_said, run_folder_of
-from stages.training import open_splits
+from stages.training import empty_folds, open_splits
 from utils.device import pick_device
 from utils.errors import EXIT_DONE, UsageError
 from utils.lookup import require_writable
@@ -284,9 +284,9 @@ def _slides_to_evaluate(dataset: Generic_MIL_Dataset, config: EvaluationConfig, 
     folder = find_split_folder(config.splits_dir) if config.splits_dir else run
     side = SPLIT_CHOICES.index(config.split)
     sets = {fold: sides[side] for fold, sides in open_splits(dataset, folder, config.folds).items()}
-    empty = [str(fold) for fold, slides in sets.items() if not len(slides)]
+    empty = empty_folds(sets)
     if empty:
-        raise UsageError(f"{folder}: no {config.split} slides in fold {', '.join(empty)}; choose another --split")
+        raise UsageError(f"{folder}: no {config.split} slides in fold {empty}; choose another --split")
     return sets
 
 

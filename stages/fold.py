@@ -144,8 +144,8 @@ def train_fold(
         trainer.run(train, val, log)
         trainer.take(read_checkpoint(place.checkpoint))
         kept_val, kept_test = trainer.evaluate(val), trainer.evaluate(test)
-        val_figures = outcome.figures(kept_val, f"fold {place.fold}, validation", warn=len(val) > 0)
-        test_figures = outcome.figures(kept_test, f"fold {place.fold}, test", warn=len(test) > 0)
+        val_figures = trainer.figures(kept_val, "validation")
+        test_figures = trainer.figures(kept_test, "test")
         log.final(val_figures, test_figures, kept_test)
     return FoldResult(
         kept_val, kept_test, val_figures, test_figures, sides[1], sides[2], trainer.history, trainer.stopped
@@ -213,9 +213,7 @@ class _Trainer:
         if self._has_failed(trained, epoch):
             return True
         validated = self._pass(val)
-        figures = self._outcome.figures(
-            validated, f"fold {self._place.fold}, validation", warn=epoch == 0 and len(val) > 0
-        )
+        figures = self.figures(validated, "validation", warn=epoch == 0)
         log.epoch(epoch, trained, validated, figures)
         self.history.append(self._row(epoch, trained, validated, figures))
         return self._settings.early_stopping and self._keep_best(validated.loss, epoch)
@@ -276,6 +274,11 @@ class _Trainer:
     def evaluate(self, bags: Bags) -> PassFigures:
         """Show bags to the model as it is, in float32."""
         return self._pass(bags, amp=False)
+
+    def figures(self, done: PassFigures, side: str, *, warn: bool = True) -> dict[str, float]:
+        """Return the headline figures of a side; that one has no bags at all is said of all folds at once, not here."""
+        warn = warn and len(done.targets) > 0
+        return self._outcome.figures(done, f"fold {self._place.fold}, {side}", warn=warn)
 
     def _pass(
         self, bags: Bags, optimizer: torch.optim.Optimizer | None = None, *, amp: bool | None = None

@@ -15,7 +15,7 @@ import pandas as pd
 from datasets.bag_cache import DEFAULT_CACHE_GB, BagCache, read_bags
 from datasets.bags import BagSurvey, bag_h5_path, survey_bags
 from datasets.cohort_provenance import cohort_provenance
-from datasets.dataset_generic import Generic_MIL_Dataset, open_task
+from datasets.dataset_generic import Generic_MIL_Dataset, Generic_Split, open_task
 from datasets.leakage import findings, leakage_report
 from datasets.sites import DEFAULT_SITE_COL
 from datasets.split_file import SplitIds, find_split_folder, split_folder_name, split_path
@@ -224,16 +224,21 @@ def open_splits(dataset: Generic_MIL_Dataset, folder: Path, folds: range) -> dic
 
 
 def _refuse_empty_training(splits: dict[int, Sides], folder: Path) -> None:
-    empty = [str(fold) for fold, (train_side, _, _) in splits.items() if not len(train_side)]
+    empty = empty_folds({fold: sides[0] for fold, sides in splits.items()})
     if empty:
-        raise UsageError(f"{folder}: no training slides in fold {', '.join(empty)}")
+        raise UsageError(f"{folder}: no training slides in fold {empty}")
 
 
 def _warn_of_empty_sides(splits: dict[int, Sides]) -> None:
     for number, side in ((1, "validation"), (2, "test")):
-        empty = [str(fold) for fold, sides in splits.items() if not len(sides[number])]
+        empty = empty_folds({fold: sides[number] for fold, sides in splits.items()})
         if empty:
-            logger.warning("%s has no bag in fold %s: its figures are undefined", side, ", ".join(empty))
+            logger.warning("%s has no bag in fold %s: its figures are undefined", side, empty)
+
+
+def empty_folds(slides: Mapping[int, Generic_Split]) -> str:
+    """Name the folds that have no slides; "" where all have some."""
+    return ", ".join(str(fold) for fold, part in slides.items() if not len(part))
 
 
 def slides_of(splits: dict[int, Sides]) -> set[str]:

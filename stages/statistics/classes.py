@@ -98,9 +98,10 @@ class ClassStatistics(OutcomeStatistics[Predictions]):
 
 def _without_temperature(temperatures: Mapping[str, Temperature]) -> list[str]:
     """Say why folds have none, those with the same reason together."""
-    reasons = {t.reason: [name for name, other in temperatures.items() if other.reason == t.reason]
-               for t in temperatures.values() if t.reason}  # fmt: skip
-    return [f"{', '.join(names)}: no temperature scaling: {reason}" for reason, names in reasons.items()]
+    names_of: dict[str, list[str]] = {}
+    for name, temperature in temperatures.items():
+        names_of.setdefault(temperature.reason, []).append(name)
+    return [f"{', '.join(names)}: no temperature scaling: {reason}" for reason, names in names_of.items() if reason]
 
 
 def _scaled(folds: Sequence[FoldCases[Predictions]], temperatures: Mapping[str, Temperature]) -> Predictions | None:

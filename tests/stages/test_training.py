@@ -160,6 +160,19 @@ def test_a_side_without_slides_costs_its_figures_only(side, figure, caplog):
     assert "has no bag" in caplog.text
 
 
+def test_what_concerns_all_folds_is_said_once(monkeypatch, caplog):
+    for module in ("training", "fold"):
+        monkeypatch.setattr(f"stages.{module}.has_bfloat16", lambda _: False)
+    for fold in range(3):
+        without("val", fold)
+    assert train("--amp") == 0
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sum("no bfloat16 arithmetic" in text for text in said) == 1
+    assert [text for text in said if "validation" in text] == [
+        "validation has no bag in fold 0, 1, 2: its figures are undefined"
+    ]
+
+
 def test_a_class_absent_from_training_costs_a_warning(caplog):
     split = pd.read_csv(SPLITS / "splits_0.csv", dtype=str, keep_default_na=False, index_col=0)
     split["train"] = [name if name in IDS[::2] else "" for name in split["train"]]
