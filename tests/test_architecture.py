@@ -16,6 +16,7 @@ SCRIPTS = (
     "main",
     "eval",
     "create_heatmaps",
+    "view_slides",
     "build_preset",
 )
 PACKAGES = ("utils", "wsi_core", "models", "datasets", "metrics", "stages")

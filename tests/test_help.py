@@ -58,6 +58,10 @@ FLAGS = {
         "micro_average": False, "split": "test", "drop_out": 0.25, "embed_dim": None,
     },
     "create_heatmaps": {"config": REQUIRED, "save_exp_code": None, "overlap": None},
+    "view_slides": {
+        "results": REQUIRED, "slides": None, "host": "127.0.0.1", "port": None, "token": None, "cache_mb": 256,
+        "no_browser": False,
+    },
     "build_preset": {
         "preset_name": REQUIRED, "seg_level": -1, "sthresh": 8, "mthresh": 7, "use_otsu": False, "close": 4,
         "a_t": 100, "a_h": 16, "max_n_holes": 10, "vis_level": -1, "line_thickness": 250, "white_thresh": 5,
@@ -91,7 +95,7 @@ CHOICES = {
     ("eval", "split"): {"train", "val", "test", "all"},
     ("build_preset", "contour_fn"): {"four_pt", "center", "basic", "four_pt_hard"},
 }
-SLOW = ("torch", "torchvision", "timm", "pandas", "cv2", "h5py", "matplotlib", "numpy")
+SLOW = ("torch", "torchvision", "timm", "pandas", "cv2", "h5py", "matplotlib", "numpy", "flask")
 
 
 def options(script: str) -> dict[str, argparse.Action]:

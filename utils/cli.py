@@ -1,4 +1,4 @@
-"""What the six programs share on the command line: help that shows defaults, errors in one line, exit codes."""
+"""What the programs share on the command line: help that shows defaults, errors in one line, exit codes."""
 
 import argparse
 import functools
@@ -20,6 +20,7 @@ from utils.logging import set_up_logging
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report them
 
 MAX_INT = 1_000_000_000  # of any number on a command line: beyond are slips of the hand
+MAX_PORT = 65_535
 
 EXIT_CODES = "exit codes: 0 done, 1 some items failed (named at the end), 2 wrong use"
 
@@ -221,10 +222,15 @@ def non_negative_int(text: str) -> int:
     return _whole_number(text, 0)
 
 
-def _whole_number(text: str, least: int) -> int:
+def network_port(text: str) -> int:
+    """Parse the number of a port, for argparse."""
+    return _whole_number(text, 0, MAX_PORT)
+
+
+def _whole_number(text: str, least: int, most: int = MAX_INT) -> int:
     number = int(text) if text.strip().lstrip("+").isdecimal() else -1
-    if not least <= number <= MAX_INT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {MAX_INT}")
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
     return number
 
 
