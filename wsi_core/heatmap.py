@@ -1,23 +1,35 @@
 """Paint attention over a slide: scores of patches in, an RGB picture out.
 
-Overlapping patches are averaged; only tissue is painted; the colours may be blended with the slide. The picture is
-painted strip by strip, so that beside its own three bytes a pixel, and one for the tissue, little memory is needed.
+Overlapping patches are averaged; only tissue is painted; the colours may be blended with the slide. Any rectangle of
+the picture can be painted by itself, so that beside the picture little memory is needed, and several are painted at a
+time.
 """
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal
 
 import cv2
 import matplotlib
 import numpy as np
+from tqdm import tqdm
 
-from wsi_core.contours import Contour, tissue_mask
+from utils.processors import usable_processors
+from wsi_core.contours import Contour, TissueMask
 from wsi_core.grid import Region
+from wsi_core.heatmap_blur import Blur
+from wsi_core.level_reader import LevelReader
+from wsi_core.rectangle import Rectangle, rectangles
+from wsi_core.score_map import ScoreMap
 from wsi_core.slide import Slide
 
 HEATMAP_DOWNSAMPLE = 32  # the coarsest level up to this downsample is segmented and painted where none is given
 WHITE = 255
-STRIP_PIXELS = 2**23  # painted at once, or more where the blur reaches far; about 30 bytes each
+BLOCK_PX = 2048  # side of what is painted at once: a whole number of tiles of most slides
+WIDEST_BLOCK_PX = 4096  # where the blur reaches far, so that little is painted twice
+
+RoiPatches = Literal["inside", "touching"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ def draw_heatmap(
     level: int,
     style: HeatmapStyle,
     region: Region | None = None,
+    roi_patches: RoiPatches = "inside",
 ) -> np.ndarray:
     """Paint the scores of patches over a slide.
 
@@ -63,57 +76,33 @@ def draw_heatmap(
         patch_size_level0: side of a patch.
         level: the level to paint at.
         style: colours, blending, smoothing.
-        region: paint only this part; patches whose corner lies outside are left out.
+        region: paint only this part.
+        roi_patches: the patches of a region: those whose corner lies ``inside`` it, or those ``touching`` it.
 
     Returns:
         uint8 RGB (H, W, 3) of the level or of the region at that level.
+
+    Raises:
+        ItemError: the slide is damaged.
     """
-    if region is not None:
-        inside = in_region(coords, region)
-        coords, scores = coords[inside], scores[inside]
-    painting = _Painting.of(slide, contours, coords, scores, patch_size_level0, level, style, region)
-    width, height = painting.size_px
-    picture = np.empty((height, width, 3), np.uint8)
-    for rows in _strips(height, max(STRIP_PIXELS // max(width, 1), 4 * painting.halo_px)):
-        picture[rows] = painting.strip(rows)
-    return picture
+    with HeatmapPainter(
+        slide, contours, coords, scores, patch_size_level0, level, style, region, roi_patches
+    ) as painter:
+        return painter.whole()
 
 
-def _strips(height: int, rows: int) -> Iterator[slice]:
-    return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
+class HeatmapPainter:
+    """A picture to be, of which any rectangle can be painted by itself, from any thread.
 
-
-@dataclass(frozen=True)
-class _Painting:
-    """A picture to be, of which any strip of rows can be painted by itself.
+    Use it as a context manager; the slide stays open when it is closed. The arguments are those of ``draw_heatmap``.
 
     Attributes:
-        slide: what it is a picture of.
-        tissue: bool (H, W), which pixels are tissue; of the whole, as OpenCV clips polygons inexactly.
-        cells: the pixels of each patch, int (N, 4), see ``patch_cells``.
-        values: (N,) shown in the cells, 0 to 1.
-        shown: bool (N,), whether a cell is painted.
-        kernel: of the blur, (width, height).
-        level: the level painted at.
-        origin_level0: (x, y) of its corner.
-        size_px: its width and height.
-        style: how.
+        size_px: width and height of the picture.
+        downsample_xy: level-0 pixels per pixel of it.
     """
 
-    slide: Slide
-    tissue: np.ndarray
-    cells: np.ndarray
-    values: np.ndarray
-    shown: np.ndarray
-    kernel: tuple[int, int]
-    level: int
-    origin_level0: tuple[int, int]
-    size_px: tuple[int, int]
-    style: HeatmapStyle
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         slide: Slide,
         contours: list[Contour],
         coords: np.ndarray,
@@ -121,66 +110,111 @@ class _Painting:
         patch_size_level0: int,
         level: int,
         style: HeatmapStyle,
-        region: Region | None,
-    ) -> "_Painting":
-        """Prepare the picture of a level, or of a region at that level."""
-        downsample = np.asarray(slide.level_downsamples[level])
+        region: Region | None = None,
+        roi_patches: RoiPatches = "inside",
+    ) -> None:
+        if region is not None:
+            chosen = in_region(coords, patch_size_level0, region, roi_patches)
+            coords, scores = coords[chosen], scores[chosen]
+        self.downsample_xy = slide.level_downsamples[level]
+        downsample = np.asarray(self.downsample_xy)
         origin = (0, 0) if region is None else region.top_left
-        size_px = slide.level_dimensions[level] if region is None else _size_at(region, downsample)
+        self.size_px = slide.level_dimensions[level] if region is None else _size_at(region, downsample)
         scale_x, scale_y = 1 / downsample
         threshold = _threshold(style, len(scores))
-        return cls(
-            slide=slide,
-            tissue=tissue_mask(contours, size_px, (scale_x, scale_y), origin),
-            cells=patch_cells(coords - np.asarray(origin), patch_size_level0, downsample),
-            values=(scores >= threshold if style.binarize else scores).astype(float),
-            shown=scores >= threshold,
-            kernel=_blur_kernel(patch_size_level0, downsample, style.overlap),
-            level=level,
-            origin_level0=origin,
-            size_px=size_px,
-            style=style,
-        )
+        values = scores >= threshold if style.binarize else scores
+        self._scores = ScoreMap(coords - np.asarray(origin), values, patch_size_level0, shown=scores >= threshold)
+        self._tissue = TissueMask(contours, (scale_x, scale_y), origin)
+        self._blur = Blur(_blur_kernel(patch_size_level0, downsample, style.overlap)) if style.blur else None
+        self._colours = _colour_table(style.cmap)
+        self._style = style
+        self._slide = None if style.blank_canvas else LevelReader(slide, level, origin)
+
+    def __enter__(self) -> "HeatmapPainter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release what was opened besides the slide."""
+        if self._slide is not None:
+            self._slide.close()
 
     @property
-    def halo_px(self) -> int:
-        """Rows above and below a strip that it depends on: two blurs reach half a kernel each."""
-        return 2 * (self.kernel[1] // 2) if self.style.blur else 0
+    def block_px(self) -> int:
+        """Side of the squares that are best painted at once."""
+        if self._blur is None:
+            return BLOCK_PX
+        return min(max(BLOCK_PX, 4 * max(self._blur.reach_px)), WIDEST_BLOCK_PX)
 
-    def strip(self, rows: slice) -> np.ndarray:
-        """Paint some rows; uint8 RGB (rows, W, 3)."""
-        first = max(0, rows.start - self.halo_px)
-        window = slice(first, min(rows.stop + self.halo_px, self.size_px[1]))
-        base = self._base(window)
-        image = self._coloured(window, base)
-        if self.style.blur:
-            image = cv2.GaussianBlur(image, self.kernel, 0)
-        inner = slice(rows.start - first, rows.stop - first)
-        if self.style.alpha == 1:
-            return image[inner]
-        return cv2.addWeighted(image[inner], self.style.alpha, base[inner], 1 - self.style.alpha, 0)
+    def whole(self) -> np.ndarray:
+        """Paint the picture on all processors; uint8 RGB (H, W, 3).
 
-    def _coloured(self, window: slice, base: np.ndarray) -> np.ndarray:
-        size_px = (self.size_px[0], window.stop - window.start)
-        here = (self.cells[:, 1] < window.stop) & (self.cells[:, 3] > window.start)
-        cells = self.cells[here] - np.array([0, window.start, 0, window.start])
-        means = mean_scores(self.values[here], cells, size_px)
-        if self.style.binarize:
-            means = np.rint(means)
-        if self.style.blur:
-            means = cv2.GaussianBlur(means, self.kernel, 0)
-        painted = _count_cells(cells[self.shown[here]], size_px) > 0
-        painted &= self.tissue[window]
+        Raises:
+            ItemError: the slide is damaged.
+        """
+        width, height = self.size_px
+        picture = np.empty((height, width, 3), np.uint8)
+
+        def paint(block: Rectangle) -> None:
+            picture[block.slices] = self.paint(block)
+
+        blocks = list(rectangles(self.size_px, self.block_px))
+        with ThreadPoolExecutor(min(usable_processors(), len(blocks))) as pool:
+            painted = pool.map(paint, blocks)
+            for _ in tqdm(painted, total=len(blocks), unit="block", leave=False, delay=1, dynamic_ncols=True):
+                pass
+        return picture
+
+    def paint(self, part: Rectangle) -> np.ndarray:
+        """Paint a rectangle that lies in the picture; uint8 RGB (height, width, 3).
+
+        Raises:
+            ItemError: the slide is damaged there.
+        """
+        return self._sharp(part) if self._blur is None else self._blurred(part, self._blur)
+
+    def _sharp(self, part: Rectangle) -> np.ndarray:
+        base = self._base(part)
+        grid = self._scores.grid(part.corner_px, part.size_px, self.downsample_xy)
+        if grid.covered.any():
+            colours = grid.expanded(self._coloured(self._rounded(grid.means)))
+            painted = grid.expanded(grid.covered) & self._tissue.window(part.corner_px, part.size_px)
+            cv2.copyTo(self._blended(colours, base), painted.view(np.uint8), base)
+        return base
+
+    def _blurred(self, part: Rectangle, blur: Blur) -> np.ndarray:
+        """Blur the scores, colour them, and blur the picture of them."""
+        colours_from = blur.source_of(part, self.size_px)
+        scores_from = blur.source_of(colours_from, self.size_px)
+        grid = self._scores.grid(scores_from.corner_px, scores_from.size_px, self.downsample_xy)
+        base = self._base(colours_from)
         image = base.copy()
-        image[painted] = _colours(means[painted], self.style.cmap)
-        return image
+        if grid.covered.any():
+            means = blur.apply(grid.expanded(self._rounded(grid.means)), scores_from, colours_from)
+            _, covered = self._scores.window(colours_from.corner_px, colours_from.size_px, self.downsample_xy)
+            painted = covered & self._tissue.window(colours_from.corner_px, colours_from.size_px)
+            cv2.copyTo(self._coloured(means), painted.view(np.uint8), image)
+        return self._blended(blur.apply(image, colours_from, part), base[part.seen_from(colours_from).slices])
 
-    def _base(self, window: slice) -> np.ndarray:
-        size_px = (self.size_px[0], window.stop - window.start)
-        if self.style.blank_canvas:
-            return np.full((size_px[1], size_px[0], 3), WHITE, np.uint8)
-        x, y = self.origin_level0
-        return self.slide.read((x, y + self.slide.offset_level0(self.level, window.start)), self.level, size_px)
+    def _base(self, part: Rectangle) -> np.ndarray:
+        if self._slide is None:
+            return np.full((part.height, part.width, 3), WHITE, np.uint8)
+        return self._slide.read(part.corner_px, part.size_px)
+
+    def _rounded(self, means: np.ndarray) -> np.ndarray:
+        return np.rint(means) if self._style.binarize else means
+
+    def _coloured(self, means: np.ndarray) -> np.ndarray:
+        """Return uint8 RGB (h, w, 3) for scores (h, w) from 0 to 1."""
+        return cv2.applyColorMap(np.minimum(means * 256, 255).astype(np.uint8), self._colours)
+
+    def _blended(self, image: np.ndarray, base: np.ndarray) -> np.ndarray:
+        alpha = self._style.alpha
+        return image if alpha == 1 else cv2.addWeighted(image, alpha, base, 1 - alpha, 0)
 
 
 def _size_at(region: Region, downsample: np.ndarray) -> tuple[int, int]:
@@ -189,55 +223,19 @@ def _size_at(region: Region, downsample: np.ndarray) -> tuple[int, int]:
     return max(1, int(width)), max(1, int(height))
 
 
-def in_region(coords: np.ndarray, region: Region) -> np.ndarray:
-    """Tell which corners (N, 2) lie in the region, bounds included; bool (N,)."""
-    return np.all((coords >= region.top_left) & (coords <= region.bottom_right), axis=1)
-
-
-def patch_cells(corners: np.ndarray, patch_size_level0: int, downsample: np.ndarray) -> np.ndarray:
-    """Return the pixels that each patch covers at a level.
-
-    Both edges are rounded up, which puts every cell within a pixel of its true place at any downsample.
+def in_region(coords: np.ndarray, patch_size_level0: int, region: Region, roi_patches: RoiPatches) -> np.ndarray:
+    """Tell which patches belong to a region; bool (N,).
 
     Args:
-        corners: (N, 2) in level-0 pixels from the canvas's corner.
+        coords: (N, 2) level-0 corners.
         patch_size_level0: side of a patch.
-        downsample: (x, y) level-0 pixels per canvas pixel.
-
-    Returns:
-        int (N, 4): x0, y0 and, exclusive, x1, y1.
+        region: the region.
+        roi_patches: ``inside``: those whose corner lies in it, bounds included; ``touching``: those that share some
+            area with it.
     """
-    starts = np.ceil(corners / downsample)
-    ends = np.ceil((corners + patch_size_level0) / downsample)
-    return np.concatenate([starts, ends], axis=1).astype(int)
-
-
-def mean_scores(scores: np.ndarray, cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
-    """Average the scores (N,) of the cells (N, 4) over each pixel; float32 (H, W), 0 where there is none."""
-    total = _sum_over_cells(scores, cells, size_px, np.float64)  # single precision would drift along a row
-    count = _count_cells(cells, size_px)
-    np.divide(total, count, out=total, where=count > 0)
-    total[count == 0] = 0
-    return total.clip(0, 1).astype(np.float32)
-
-
-def _count_cells(cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
-    """Count the cells over each pixel; int32 (H, W)."""
-    return _sum_over_cells(np.ones(len(cells), np.int32), cells, size_px, np.int32)
-
-
-def _sum_over_cells(values: np.ndarray, cells: np.ndarray, size_px: tuple[int, int], dtype: type) -> np.ndarray:
-    """Add each value to all pixels of its cell, at a cost that does not depend on the cells' size.
-
-    A cell is +1 and -1 at its four corners in the array of differences; summing up twice fills it.
-    """
-    width, height = size_px
-    x0, y0, x1, y1 = np.clip(cells, 0, [width, height, width, height]).T
-    sums: np.ndarray = np.zeros((height + 1, width + 1), dtype)
-    for y, x, sign in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
-        np.add.at(sums, (y, x), sign * values)
-    sums.cumsum(axis=0, out=sums).cumsum(axis=1, out=sums)
-    return sums[:height, :width]
+    if roi_patches == "inside":
+        return np.all((coords >= region.top_left) & (coords <= region.bottom_right), axis=1)
+    return np.all((coords + patch_size_level0 > region.top_left) & (coords < region.bottom_right), axis=1)
 
 
 def _threshold(style: HeatmapStyle, n_patches: int) -> float:
@@ -252,7 +250,7 @@ def _blur_kernel(patch_size_level0: int, downsample: np.ndarray, overlap: float)
     return int(width), int(height)
 
 
-def _colours(scores: np.ndarray, cmap: str) -> np.ndarray:
-    """Return uint8 RGB (N, 3) for scores (N,) from 0 to 1."""
-    table = matplotlib.colormaps[cmap].resampled(256)(np.arange(256))[:, :3]
-    return (table * 255).astype(np.uint8)[np.minimum(scores * 256, 255).astype(int)]
+def _colour_table(cmap: str) -> np.ndarray:
+    """Return the 256 colours of a colour map, uint8 RGB (256, 1, 3)."""
+    table = matplotlib.colormaps[cmap].resampled(256)(np.arange(256))[:, None, :3]
+    return (table * 255).astype(np.uint8)

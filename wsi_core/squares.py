@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from wsi_core.readers.jpeg_tiles import JpegTiles, UndecodableTileError
+from wsi_core.level_reader import WHOLE_PX, jpeg_tiles_of
+from wsi_core.readers.jpeg_tiles import UndecodableTileError
 from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
 
-# Positions on a level this close to whole pixels, and differences this close to whole numbers, are whole.
-WHOLE_PX = 1e-6
 LONGEST_STRIP_PX = 8192
 
 
@@ -28,7 +27,7 @@ class SquareReader:
 
     def __init__(self, slide: Slide) -> None:
         self.slide = slide
-        self._tiles = JpegTiles(slide.path, slide.level_dimensions, slide.format if slide.is_read_by_openslide else "")
+        self._tiles = jpeg_tiles_of(slide)
         self._compared: set[int] = set()
 
     def close(self) -> None:
@@ -60,7 +59,7 @@ class SquareReader:
         if np.abs(corners_px - whole_px).max() > WHOLE_PX:  # between pixels OpenSlide interpolates
             return None
         try:
-            squares = self._tiles.read(level, whole_px, side_px, self.slide.fill_value)
+            squares = self._tiles.read(level, whole_px, (side_px, side_px), self.slide.fill_value)
         except UndecodableTileError:
             return None
         if level not in self._compared and not self._is_same(squares[0], corners_level0[0], level):

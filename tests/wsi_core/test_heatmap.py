@@ -9,9 +9,10 @@ from demo.slides import write_pyramid
 from tests.slides import TISSUE, small_slide
 from wsi_core.contours import Contour
 from wsi_core.grid import Region
-from wsi_core.heatmap import HeatmapStyle, draw_heatmap, mean_scores, patch_cells
+from wsi_core.heatmap import HeatmapStyle, draw_heatmap
 from wsi_core.patch_sampling import sample_patches
 from wsi_core.percentiles import percentiles_among, to_percentiles
+from wsi_core.score_map import patch_cells, score_grid
 from wsi_core.slide import Slide
 
 
@@ -36,7 +37,8 @@ def test_scores_are_averaged_where_patches_overlap(seed):
     for (x0, y0, x1, y1), score in zip(np.clip(cells, 0, None), scores, strict=True):
         total[y0:y1, x0:x1] += score
         count[y0:y1, x0:x1] += 1
-    np.testing.assert_allclose(mean_scores(scores, cells, (18, 16)), total / np.maximum(count, 1), atol=1e-6)
+    grid = score_grid(cells, scores, np.ones(12, bool), (18, 16))
+    np.testing.assert_allclose(grid.expanded(grid.means), total / np.maximum(count, 1), atol=1e-6)
 
 
 @given(
@@ -124,7 +126,8 @@ def test_strips_show_what_the_whole_would(tmp_path, monkeypatch, blur, region, b
     style = HeatmapStyle(alpha=0.5, blur=blur, blank_canvas=blank_canvas, overlap=0.75)
     with Slide(tmp_path / "odd.tif") as slide:
         whole = draw_heatmap(slide, SLANTED, coords, scores, 200, 1, style, region)
-        monkeypatch.setattr("wsi_core.heatmap.STRIP_PIXELS", 5000)
+        monkeypatch.setattr("wsi_core.heatmap.BLOCK_PX", 70)
+        monkeypatch.setattr("wsi_core.heatmap.WIDEST_BLOCK_PX", 70)
         strips = draw_heatmap(slide, SLANTED, coords, scores, 200, 1, style, region)
     # OpenSlide takes whole level-0 pixels, so the slide below a strip may lie a sixth of a pixel off
     assert np.abs(strips.astype(int) - whole).max() <= grey_levels

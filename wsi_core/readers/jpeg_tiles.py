@@ -7,6 +7,7 @@ that is damaged: whatever is refused here is for OpenSlide to read, or to say wh
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
@@ -53,7 +54,7 @@ class TileLevel:
 
 
 class JpegTiles:
-    """The levels of a file that consist of JPEG tiles.
+    """The levels of a file that consist of JPEG tiles. Several threads may read at the same time.
 
     Args:
         path: the file.
@@ -66,6 +67,7 @@ class JpegTiles:
         if file_format == APERIO:
             self._levels = _above_missing_tiles(self._levels)
         self._file: BinaryIO | None = path.open("rb") if self._levels else None
+        self._place = Lock()  # of the next byte in the file
 
     def has(self, level: int) -> bool:
         """Tell whether a level can be decoded here."""
@@ -80,37 +82,44 @@ class JpegTiles:
         if self._file is not None:
             self._file.close()
 
-    def read(self, level: int, corners_px: np.ndarray, side_px: int, fill: int) -> np.ndarray:
-        """Read squares; a tile that several of them share is decoded once.
+    def richest_tile(self, level: int) -> tuple[Size, Size]:
+        """Return corner and size, (x, y), of the tile of most bytes, which shows most; in pixels of the level."""
+        grid = self._levels[level]
+        row, column = divmod(int(grid.lengths.argmax()), grid.n_columns)
+        return (column * grid.tile_px[0], row * grid.tile_px[1]), grid.tile_px
+
+    def read(self, level: int, corners_px: np.ndarray, size_px: Size, fill: int) -> np.ndarray:
+        """Read boxes of one size; a tile that several of them share is decoded once.
 
         Args:
             level: one that ``has`` knows.
             corners_px: int (N, 2), (x, y) of the top-left corners in pixels of the level; may lie outside it.
-            side_px: side of the squares.
+            size_px: width and height of the boxes.
             fill: the value of pixels outside the level.
 
         Returns:
-            uint8 RGB (N, ``side_px``, ``side_px``, 3).
+            uint8 RGB (N, height, width, 3).
 
         Raises:
             UndecodableTileError: a tile is missing or damaged.
         """
         grid = self._levels[level]
-        squares = np.full((len(corners_px), side_px, side_px, 3), fill, np.uint8)
-        for (column, row), touching in _squares_by_tile(corners_px, side_px, grid).items():
+        boxes = np.full((len(corners_px), *size_px[::-1], 3), fill, np.uint8)
+        for (column, row), touching in _boxes_by_tile(corners_px, size_px, grid).items():
             left, top = column * grid.tile_px[0], row * grid.tile_px[1]
             tile = self._decode(grid, row * grid.n_columns + column)
             tile = tile[: grid.size_px[1] - top, : grid.size_px[0] - left]  # what a tile has beyond the level is noise
             for number in touching:
                 x, y = corners_px[number]
-                _paste(tile, squares[number], left - int(x), top - int(y))
-        return squares
+                _paste(tile, boxes[number], left - int(x), top - int(y))
+        return boxes
 
     def _decode(self, grid: TileLevel, number: int) -> np.ndarray:
         assert self._file is not None
         try:
-            self._file.seek(int(grid.offsets[number]))
-            data = self._file.read(int(grid.lengths[number]))
+            with self._place:
+                self._file.seek(int(grid.offsets[number]))
+                data = self._file.read(int(grid.lengths[number]))
             if not data.startswith(BEGIN):
                 raise UndecodableTileError
             tile = simplejpeg.decode_jpeg(grid.header + data[len(BEGIN) :], "RGB")
@@ -121,11 +130,11 @@ class JpegTiles:
         return tile
 
 
-def _squares_by_tile(corners_px: np.ndarray, side_px: int, grid: TileLevel) -> dict[tuple[int, int], list[int]]:
-    """Return (column, row) of the tiles that squares touch, each with the numbers of those squares."""
+def _boxes_by_tile(corners_px: np.ndarray, size_px: Size, grid: TileLevel) -> dict[tuple[int, int], list[int]]:
+    """Return (column, row) of the tiles that boxes touch, each with the numbers of those boxes."""
     n_columns, n_rows = grid.n_columns, -(-grid.size_px[1] // grid.tile_px[1])
     first = np.maximum(corners_px // grid.tile_px, 0)
-    last = np.minimum((corners_px + side_px - 1) // grid.tile_px, (n_columns - 1, n_rows - 1))
+    last = np.minimum((corners_px + size_px - 1) // grid.tile_px, (n_columns - 1, n_rows - 1))
     tiles: dict[tuple[int, int], list[int]] = {}
     for number, ((left, top), (right, bottom)) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
         for row in range(top, bottom + 1):
@@ -134,14 +143,14 @@ def _squares_by_tile(corners_px: np.ndarray, side_px: int, grid: TileLevel) -> d
     return tiles
 
 
-def _paste(tile: np.ndarray, square: np.ndarray, x: int, y: int) -> None:
-    """Copy the part of a tile that lies in a square; (x, y) is the tile's corner, seen from the square's."""
+def _paste(tile: np.ndarray, box: np.ndarray, x: int, y: int) -> None:
+    """Copy the part of a tile that lies in a box; (x, y) is the tile's corner, seen from the box's."""
     height, width = tile.shape[:2]
-    side = len(square)
-    left, top, right, bottom = max(0, x), max(0, y), min(side, x + width), min(side, y + height)
-    if right <= left or bottom <= top:  # the square lies in what the last tile has beyond the level
+    left, top = max(0, x), max(0, y)
+    right, bottom = min(box.shape[1], x + width), min(box.shape[0], y + height)
+    if right <= left or bottom <= top:  # the box lies in what the last tile has beyond the level
         return
-    square[top:bottom, left:right] = tile[top - y : bottom - y, left - x : right - x]
+    box[top:bottom, left:right] = tile[top - y : bottom - y, left - x : right - x]
 
 
 def _levels(path: Path, level_sizes: tuple[Size, ...]) -> dict[int, TileLevel]:
