@@ -1,18 +1,17 @@
 """One HTML file that shows a run: everything is inside, so it opens without a network and can be sent by mail."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
 from metrics.pictures import png
 from utils.atomic import atomic_path, write_text
+from utils.page import data_uri, page_environment
 
 TEMPLATE = "report.html.j2"
 
@@ -53,7 +52,7 @@ class Picture:
     @property
     def address(self) -> str:
         """The picture itself, as a data URI."""
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
+        return data_uri("image/png", self.png)
 
 
 @dataclass(frozen=True)
@@ -85,10 +84,7 @@ def save_picture(picture: Picture, path: Path) -> Path:
 
 def write_report(path: Path, report: Report) -> Path:
     """Write a report, whole or not at all, and return the file."""
-    folder = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
+    environment = page_environment(Path(__file__).parent)
     environment.filters["cell"] = _cell
     write_text(path, environment.get_template(TEMPLATE).render(report=report))
     return path

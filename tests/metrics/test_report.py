@@ -37,7 +37,7 @@ def test_a_report_is_one_file_without_scripts_or_addresses(tmp_path):
     elements = Elements(text)
     assert not {"script", "link", "iframe", "object"} & set(elements.tags)
     assert elements.references and all(address.startswith("data:image/png;base64,") for address in elements.references)
-    assert "http" not in text.replace(picture.address, "") and "url(" not in text
+    assert "://" not in text.replace(picture.address, "") and "url(" not in text
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
