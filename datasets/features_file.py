@@ -113,6 +113,11 @@ def read_features_h5(path: Path) -> Features:
     return read
 
 
+def read_features_coords(path: Path) -> np.ndarray:
+    """Read the level-0 corners (N, 2) of an h5 alone, or raise an ItemError."""
+    return _stored(path)[1]
+
+
 def write_features_pt(path: Path, features: np.ndarray) -> None:
     """Write the pt, atomically."""
     whole = io.BytesIO()  # torch says of a full disk that a position is unexpected

@@ -6,7 +6,7 @@ What each key does for the user is explained in ``heatmaps/configs/config_templa
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import matplotlib
 import yaml
@@ -15,11 +15,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from models.heads.registry import HEADS
 from utils.atomic import write_text
 from utils.errors import UsageError
+from wsi_core.heatmap import RoiPatches
 from wsi_core.params import Mpp
 from wsi_core.patch_request import PatchRequest
 from wsi_core.patch_sampling import SampleMode
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName, Slide
 
+
+Convert = Literal["percentile", "minmax", "raw"]
+ClassChoice = Literal["predicted", "label", "all"]
+CLASS_CHOICES: tuple[str, ...] = get_args(ClassChoice)
 # whole numbers stay whole: file names show the value as it stands in the configuration
 Number = int | float
 PathText = Annotated[str, AfterValidator(os.path.expanduser)]
@@ -48,6 +53,16 @@ def _name_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) else value
 
 
+def _as_list(value: Any) -> Any:
+    """Take one class as a list of one."""
+    value = _name_as_text(value)
+    return (value,) if isinstance(value, str) and value not in CLASS_CHOICES else value
+
+
+PartOfName = Annotated[str, BeforeValidator(_name_as_text), Field(pattern=r"^[^/\\]+$")]
+Checkpoints = PathText | Annotated[tuple[PathText, ...], Field(min_length=1)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -56,7 +71,7 @@ class ExpArguments(_Section):
     """Names and places of the results."""
 
     n_classes: Annotated[int, Field(ge=2)] | None = None
-    save_exp_code: Annotated[str, BeforeValidator(_name_as_text), Field(pattern=r"^[^/\\]+$")]
+    save_exp_code: PartOfName
     raw_save_dir: PathText = "heatmaps/heatmap_raw_results"
     production_save_dir: PathText = "heatmaps/heatmap_production_results"
     batch_size: Positive = 256
@@ -72,6 +87,7 @@ class DataArguments(_Section):
     slide_ext: str = ".svs"
     label_dict: dict[Annotated[str, BeforeValidator(_name_as_text)], int] | None = None
     features_dir: PathText | None = None
+    patches_dir: PathText | None = None
     reader: ReaderName = DEFAULT_READER
     max_memory_gb: Annotated[float, Field(gt=0)] = DEFAULT_MAX_MEMORY_GB
 
@@ -120,9 +136,12 @@ class EncoderArguments(_Section):
 
 
 class ModelArguments(_Section):
-    """The trained model; None is as the checkpoint says."""
+    """The trained model; None is as the checkpoint says.
 
-    ckpt_path: PathText
+    Several checkpoints, or a pattern with ``*``, are the folds of one ensemble; several models have names.
+    """
+
+    ckpt_path: Checkpoints | Annotated[dict[PartOfName, Checkpoints], Field(min_length=1)]
     model_type: Annotated[str, AfterValidator(_known_head)] | None = None
     initiate_fn: str | None = None  # of the original; there is one way to build a model here
     model_size: Literal["small", "big"] | None = None
@@ -137,16 +156,25 @@ class HeatmapArguments(_Section):
     alpha: Fraction = 0.4
     blank_canvas: bool = False
     save_orig: bool = True
-    save_ext: Literal["jpg", "png"] = "jpg"
+    save_ext: Literal["jpg", "png", "tiff"] = "jpg"
+    classes: Annotated[ClassChoice | tuple[PartOfName, ...], BeforeValidator(_as_list)] = "predicted"
+    convert: Convert = "percentile"
     use_ref_scores: bool = True
     blur: bool = False
     use_center_shift: bool = True
     use_roi: bool = False
+    roi_patches: RoiPatches = "inside"
     calc_heatmap: bool = True
     binarize: bool = False
     binary_thresh: Annotated[Number, Field(le=1)] = -1
     custom_downsample: Positive = 1
     cmap: Annotated[str, AfterValidator(_known_colour_map)] = "jet"
+    legend: bool = False
+
+    @property
+    def keeps_percentiles(self) -> bool:
+        """Whether scores of the fine map are kept as percentiles, and not raw."""
+        return self.convert == "percentile" and self.use_ref_scores
 
 
 class Sample(_Section):
@@ -167,6 +195,14 @@ class SampleArguments(_Section):
     samples: tuple[Sample, ...] = ()
 
 
+class ExportArguments(_Section):
+    """What is written beside the pictures."""
+
+    attention_csv: bool = True
+    qupath_geojson: bool = True
+    report: bool = True
+
+
 class HeatmapConfig(_Section):
     """A whole configuration."""
 
@@ -177,12 +213,20 @@ class HeatmapConfig(_Section):
     model_arguments: ModelArguments
     heatmap_arguments: HeatmapArguments = HeatmapArguments()
     sample_arguments: SampleArguments = SampleArguments()
+    export_arguments: ExportArguments = ExportArguments()
 
     @property
     def class_names(self) -> dict[int, str]:
         """The name of each class number, in their order; empty where the configuration names none."""
         numbers = self.data_arguments.label_dict or {}
         return {number: name for name, number in sorted(numbers.items(), key=lambda item: item[1])}
+
+    def class_number(self, label: str) -> int | None:
+        """Return which class a label of the list means; it may be a name, one of several, ``a|b``, or a number."""
+        for number, name in self.class_names.items():
+            if label in (name, *name.split("|")):
+                return number
+        return int(label) if label.isdecimal() and int(label) in self.class_names else None
 
     def with_classes(self, names: Sequence[str]) -> "HeatmapConfig":
         """Return the configuration with these classes, numbered in their order."""

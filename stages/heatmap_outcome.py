@@ -3,9 +3,11 @@
 Where both say something they must agree.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import torch
 
 from models.bag_output import BagOutput
@@ -22,17 +24,17 @@ from utils.names import check_id
 N_CLASSES, LABEL_DICT = "exp_arguments.n_classes", "data_arguments.label_dict"
 
 
-def outcome_of_model(config: HeatmapConfig, n_outputs: int) -> Outcome:
-    """Return what the model predicts; classes have the names that the user gives them.
+def outcome_of_model(config: HeatmapConfig, checkpoint: Path, n_outputs: int) -> Outcome:
+    """Return what a model predicts; classes have the names that the user gives them.
 
     Args:
         config: the configuration of the experiment.
+        checkpoint: of the model.
         n_outputs: of the model.
 
     Raises:
         UsageError: neither side says it, or they contradict each other or the model; names both.
     """
-    checkpoint = Path(config.model_arguments.ckpt_path)
     said = read_checkpoint_config(checkpoint)
     outcome: Outcome
     if said is None or said.task is None:
@@ -45,25 +47,52 @@ def outcome_of_model(config: HeatmapConfig, n_outputs: int) -> Outcome:
     return outcome
 
 
-def prediction_cells(outcome: Outcome, prediction: BagPrediction) -> dict[str, str]:
+@dataclass(frozen=True)
+class PredictedValues:
+    """What a model predicts of a slide, by name: the probability of each class, or the columns that ``eval.py`` has.
+
+    Attributes:
+        mean: of the folds of an ensemble, or what the only checkpoint says.
+        spread: the standard deviation over the folds; None for a single checkpoint.
+    """
+
+    mean: dict[str, float]
+    spread: dict[str, float] | None
+
+
+def predicted_values(outcome: Outcome, folds: Sequence[BagPrediction]) -> PredictedValues:
+    """Return what the folds of a model predict together."""
+    said = pd.DataFrame([_values(outcome, fold) for fold in folds])
+    if len(folds) == 1:
+        return PredictedValues(said.iloc[0].to_dict(), None)
+    return PredictedValues(said.mean().to_dict(), said.std(ddof=0).to_dict())
+
+
+def prediction_cells(outcome: Outcome, values: PredictedValues, model: str = "") -> dict[str, str]:
     """Return the cells of a slide in the table of results.
 
-    Classes: ``Pred_0, p_0, Pred_1, ...`` from the most probable one down; else the columns that ``eval.py`` has.
+    Classes: ``Pred_0, p_0, Pred_1, ...`` from the most probable one down; else the columns that ``eval.py`` has. The
+    spread over folds has ``_std`` behind the name, and each of several models its own before it.
     """
+    cells: dict[str, str] = {}
+    ranked = sorted(values.mean, key=lambda name: -values.mean[name])  # of equal ones the first stays first
+    for rank, name in enumerate(ranked if isinstance(outcome, Classification) else values.mean):
+        column = name
+        if isinstance(outcome, Classification):
+            cells[f"Pred_{rank}"], column = name, f"p_{rank}"
+        cells[column] = str(values.mean[name])
+        if values.spread is not None:
+            cells[f"{column}_std"] = str(values.spread[name])
+    return {f"{model}_{name}" if model else name: cell for name, cell in cells.items()}
+
+
+def _values(outcome: Outcome, prediction: BagPrediction) -> dict[str, float]:
     if isinstance(outcome, Classification):
-        return _ranked_classes(outcome.class_names, prediction.probabilities)
+        return {name: float(p) for name, p in zip(outcome.class_names, prediction.probabilities, strict=True)}
     done = PassFigures(outcome.n_outputs)
     output = BagOutput.of(torch.from_numpy(prediction.logits[None]), torch.from_numpy(prediction.attention))
     done.add(torch.tensor(NAN), torch.empty(0), [output])
-    return {name: str(float(values[0])) for name, values in outcome.columns(done, labelled=False).items()}
-
-
-def _ranked_classes(names: tuple[str, ...], probabilities: np.ndarray) -> dict[str, str]:
-    cells = {}
-    for rank, label in enumerate(np.argsort(-probabilities, kind="stable")):
-        cells[f"Pred_{rank}"] = names[label]
-        cells[f"p_{rank}"] = str(float(probabilities[label]))
-    return cells
+    return {name: float(values[0]) for name, values in outcome.columns(done, labelled=False).items()}
 
 
 def _as_user_says(config: HeatmapConfig, checkpoint: Path) -> Classification:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.heatmap_config import HeatmapConfig, Sample
+from stages.heatmap_config import HeatmapArguments, HeatmapConfig, Sample
 
+UNLABELLED = "unlabelled"
+MASK, CONTOURS, THUMBNAIL = "_mask.png", "_contours.geojson", "_thumbnail.jpg"
 RESULTS_DIR = Path("heatmaps") / "results"
 
 
@@ -15,7 +17,7 @@ class HeatmapPaths:
     Attributes:
         config: the configuration.
         slide_id: the slide.
-        label: as it stands in the list: the name or number of a class, or ``Unspecified``.
+        label: as it stands in the list: the name or number of a class, or nothing.
     """
 
     config: HeatmapConfig
@@ -24,42 +26,70 @@ class HeatmapPaths:
 
     @property
     def group(self) -> str:
-        """The folder of the slide's files: its label by name."""
-        names = self.config.class_names
-        if self.label in names.values() or not self.label.isdecimal():
-            return self.label
-        return names.get(int(self.label), self.label)
+        """The folder of the slide's files: its label by name; ``unlabelled`` where that is no class or there is none."""
+        return self.class_label or UNLABELLED
+
+    @property
+    def class_label(self) -> str:
+        """The label by name, or nothing where that is no class or there is none."""
+        names, number = self.config.class_names, self.config.class_number(self.label)
+        if number is None:
+            return "" if names else self.label
+        return self.label if self.label in names[number].split("|") else names[number]
+
+    @property
+    def raw_folder(self) -> Path:
+        """``<raw_save_dir>/<exp>/<group>/<slide>``."""
+        exp = self.config.exp_arguments
+        return Path(exp.raw_save_dir) / exp.save_exp_code / self.group / self.slide_id
 
     def raw(self, ending: str) -> Path:
         """Return ``<raw_save_dir>/<exp>/<group>/<slide>/<slide><ending>``."""
-        exp = self.config.exp_arguments
-        return Path(exp.raw_save_dir) / exp.save_exp_code / self.group / self.slide_id / f"{self.slide_id}{ending}"
+        return self.raw_folder / f"{self.slide_id}{ending}"
 
-    @property
-    def fine_scores(self) -> Path:
-        """Scores of the overlapping patches; the name has the overlap as the configuration writes it."""
-        return self.raw(f"_{self._overlap}_roi_{self.config.heatmap_arguments.use_roi}.h5")
+    def blockmap(self, tag: str, extension: str = ".h5") -> Path:
+        """Return the file of the scores, or the picture, of the patches that the slide is predicted from."""
+        return self.raw(f"_blockmap{tag}{extension}")
 
-    @property
-    def heatmap(self) -> Path:
-        """The finished picture; its name states how it was made, 1 as 1.0."""
+    def overlay(self, tag: str) -> Path:
+        """Return the small picture of the slide with a layer's attention."""
+        return self.raw(f"_overlay{tag}.jpg")
+
+    def fine_scores(self, tag: str) -> Path:
+        """Return the file of the overlapping patches' scores; its name has the overlap as the configuration writes it.
+
+        Args:
+            tag: of the layer.
+        """
+        return self.raw(f"_{self._overlap}_roi_{self.config.heatmap_arguments.use_roi}{tag}.h5")
+
+    def heatmap(self, tag: str) -> Path:
+        """Return the finished picture of a layer; its name states how it was made, 1 as 1.0."""
         show = self.config.heatmap_arguments
         overlap, alpha, threshold = map(float, (self._overlap, show.alpha, show.binary_thresh))
-        name = (
-            f"{self.slide_id}_{overlap}_roi_{int(show.use_roi)}_blur_{int(show.blur)}"
+        return self.made(
+            f"_{overlap}_roi_{int(show.use_roi)}_blur_{int(show.blur)}"
             f"_rs_{int(show.use_ref_scores)}_bc_{int(show.blank_canvas)}_a_{alpha}_l_{show.vis_level}"
-            f"_bi_{int(show.binarize)}_{threshold}.{show.save_ext}"
+            f"_bi_{int(show.binarize)}_{threshold}{_unlike_original(show)}{tag}.{show.save_ext}"
         )
-        return self._production / self.group / name
 
     def original(self, level: int) -> Path:
         """Return the file of the slide without colours, at the level of the heatmap."""
-        return self._production / self.group / f"{self.slide_id}_orig_{level}.{self.config.heatmap_arguments.save_ext}"
+        return self.made(f"_orig_{level}.{self.config.heatmap_arguments.save_ext}")
 
-    def sampled_patch(self, sample: Sample, predicted: int, rank: int, corner: tuple[int, int], score: float) -> Path:
+    def made(self, ending: str) -> Path:
+        """Return ``<production_save_dir>/<exp>/<group>/<slide><ending>``."""
+        return self._production / self.group / f"{self.slide_id}{ending}"
+
+    def sampled_patch(
+        self, sample: Sample, model: str, predicted: int, rank: int, corner: tuple[int, int], score: float
+    ) -> Path:
         """Return the file of one sampled patch; where no class is predicted, its folder does not tell one."""
         prediction = f"_pred_{predicted}" if self.config.class_names else ""
-        folder = self._production / "sampled_patches" / f"label_{self.label}{prediction}" / sample.name
+        by = f"_{model}" if model else ""
+        folder = (
+            self._production / "sampled_patches" / f"label_{self.label or UNLABELLED}{prediction}{by}" / sample.name
+        )
         return folder / f"{rank}_{self.slide_id}_x_{corner[0]}_y_{corner[1]}_a_{score:.3f}.png"
 
     @property
@@ -68,8 +98,19 @@ class HeatmapPaths:
 
     @property
     def _production(self) -> Path:
-        exp = self.config.exp_arguments
-        return Path(exp.production_save_dir) / exp.save_exp_code
+        return production_folder(self.config)
+
+
+def _unlike_original(show: HeatmapArguments) -> str:
+    """Return what tells pictures apart that the original could not make."""
+    touching = "_touching" if show.use_roi and show.roi_patches == "touching" else ""
+    return f"{touching}_{show.convert}" if show.convert != "percentile" else touching
+
+
+def production_folder(config: HeatmapConfig) -> Path:
+    """Return the folder of the finished pictures."""
+    exp = config.exp_arguments
+    return Path(exp.production_save_dir) / exp.save_exp_code
 
 
 def config_copy(config: HeatmapConfig) -> Path:

@@ -1,18 +1,23 @@
 """Slides and a trained model in, heatmaps out: what ``create_heatmaps.py`` does."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from stages.attention import AttentionModel
+from stages.bag_source import BagSource
 from stages.heatmap_config import HeatmapConfig, read_config, write_config
-from stages.heatmap_paths import config_copy, results_table
+from stages.heatmap_models import AttentionModel, open_models
+from stages.heatmap_paths import UNLABELLED, config_copy, production_folder, results_table
+from stages.heatmap_report import HeatmapReport, write_heatmap_report
 from stages.outcomes.classification import Classification
 from stages.runner import Result, run_each, summarise
-from stages.slide_heatmap import draw_slide
+from stages.shown_layers import require_known_classes
+from stages.slide_heatmap import DrawnSlide, Job, draw_slide
 from utils.device import pick_device
 from utils.errors import UsageError
 from utils.lookup import find_input, require_folder, require_writable
+from utils.names import check_id
 from wsi_core.heatmap_list import HeatmapRow, read_rows, rows_of_folder, write_results
 from wsi_core.params import HEATMAP_PARAMS
 from wsi_core.preset_file import find_preset, read_preset
@@ -44,26 +49,31 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     """
     config = read_config(find_input(request.config, beside="heatmaps/configs", kind="heatmap config"))
     config = config.with_flags(request.save_exp_code, request.overlap)
-    model = AttentionModel(config, pick_device())
-    if isinstance(model.outcome, Classification):
-        config = config.with_classes(model.outcome.class_names)
+    device = pick_device()
+    models = open_models(config, device)
+    require_known_classes(config, models)
+    source = BagSource(config, models, device)
+    if isinstance(models[0].outcome, Classification):
+        config = config.with_classes(models[0].outcome.class_names)
     folders = _slide_folders(config)
     rows = {row.name: row for row in _rows(config, folders)}
     preset = config.data_arguments.preset
     defaults = read_preset(find_preset(preset)) if preset else HEATMAP_PARAMS
-    params = {name: row.params(defaults) for name, row in rows.items()}
+    jobs = {name: Job(row, row.params(defaults), config, models, source) for name, row in rows.items()}
     if config.heatmap_arguments.calc_heatmap or config.data_arguments.features_dir is None:
-        _ = model.encoder  # what is wrong with it shows before anything is written
+        _ = source.encoder  # what is wrong with it shows before anything is written
     exp = config.exp_arguments
     for name, folder in (("raw_save_dir", exp.raw_save_dir), ("production_save_dir", exp.production_save_dir)):
         require_writable(folder, flag=f"exp_arguments.{name}")
     write_config(config_copy(config), config)
+    _warn_of_unlabelled(jobs)
 
-    predictions: dict[str, dict[str, str]] = {}
+    drawn: dict[str, DrawnSlide] = {}
 
     def draw(name: str) -> Result:
         path = _folder_of(rows[name], config, folders).find(name, config.data_arguments.slide_ext)
-        result, predictions[name] = draw_slide(path, rows[name], params[name], config, model)
+        drawn[name] = draw_slide(path, jobs[name])
+        result = drawn[name].result
         if result.reason and not result.failed:
             logger.warning("%s: %s: %s", name, result.status, result.reason)
         return result
@@ -71,10 +81,53 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     table = results_table(config)
     results = run_each(
         {name: partial(draw, name) for name in rows},
-        on_result=lambda _: write_results(table, list(rows.values()), predictions),
+        on_result=lambda _: write_results(table, list(rows.values()), {name: one.cells for name, one in drawn.items()}),
     )
     logger.info("predictions: %s", table)
+    if config.export_arguments.report:
+        _write_report(config, models, drawn, results)
     return summarise(results)
+
+
+def _write_report(
+    config: HeatmapConfig, models: Sequence[AttentionModel], drawn: Mapping[str, DrawnSlide], results: Sequence[Result]
+) -> None:
+    path = production_folder(config) / "report.html"
+    report = HeatmapReport(
+        title=config.exp_arguments.save_exp_code,
+        settings=_shown_settings(config, models),
+        slides=[one.entry for one in drawn.values() if one.entry is not None],
+        failed=[(result.item_id, result.status, result.reason) for result in results if result.reason],
+    )
+    write_heatmap_report(path, report)
+    logger.info("report: %s", path)
+
+
+def _shown_settings(config: HeatmapConfig, models: Sequence[AttentionModel]) -> dict[str, str]:
+    """Return the settings that a reader of the report wants to see."""
+    show, patching = config.heatmap_arguments, config.patching_arguments
+    named = {model.shown_name: model for model in models}
+    folds = {name: f", {model.n_folds} folds" if model.n_folds > 1 else "" for name, model in named.items()}
+    classes = show.classes if isinstance(show.classes, str) else ", ".join(show.classes)
+    return {
+        "models": "; ".join(f"{name} ({model.head.name}{folds[name]})" for name, model in named.items()),
+        "encoder": config.encoder_arguments.model_name,
+        "patch size": f"{patching.patch_size} px",
+        "overlap": str(patching.overlap),
+        "classes": classes,
+        "scores": show.convert,
+    }
+
+
+def _warn_of_unlabelled(jobs: Mapping[str, Job]) -> None:
+    """Say once which labels are no class; without any label there is nothing to say."""
+    unknown = sorted({job.row.label for job in jobs.values() if job.row.label and not job.paths.class_label})
+    if unknown:
+        known = next(iter(jobs.values())).config.class_names.values()
+        logger.warning(
+            "no class is called %s; label_dict knows %s: such slides go to %s",
+            ", ".join(map(repr, unknown)), ", ".join(known), UNLABELLED,
+        )  # fmt: skip
 
 
 def _slide_folders(config: HeatmapConfig) -> dict[str, SlideFolder]:
@@ -95,7 +148,8 @@ def _rows(config: HeatmapConfig, folders: dict[str, SlideFolder]) -> list[Heatma
         raise UsageError("data_arguments.data_dir holds several folders: process_list must say which slide is where")
     for row in rows:
         _folder_of(row, config, folders)
-        _known_label(row, config)
+        if row.label and not config.class_names:  # it is the name of a folder
+            check_id(row.label, where=f"label of slide {row.name}")
         _ = row.resolution  # what is wrong with it shows before anything is written
     return rows
 
@@ -110,12 +164,3 @@ def _folder_of(row: HeatmapRow, config: HeatmapConfig, folders: dict[str, SlideF
             f"slide {row.name}: column {column} of the process list says {key!r}; data_dir knows {', '.join(folders)}"
         )
     return folders[key]
-
-
-def _known_label(row: HeatmapRow, config: HeatmapConfig) -> None:
-    """Refuse the label of no class; a class may have several texts, ``a|b``."""
-    classes = config.class_names
-    known = {text for number, name in classes.items() for text in (str(number), name, *name.split("|"))}
-    label = row.cells.get("label", "")
-    if label and classes and label not in known:
-        raise UsageError(f"slide {row.name}: unknown label {label!r}; label_dict knows {', '.join(classes.values())}")

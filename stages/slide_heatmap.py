@@ -1,152 +1,209 @@
-"""The heatmap of one slide.
+"""The heatmaps of one slide.
 
-A coarse grid without overlap gives the prediction and the block map; a fine grid with overlap gives the heatmap. With
-``features_dir`` the coarse patches are those that features were extracted on, so the prediction is that of ``eval.py``.
+A coarse grid without overlap gives the predictions and the block maps; a fine grid with overlap gives the heatmaps.
+With ``features_dir`` the coarse patches are those that features were extracted on, so a prediction is that of
+``eval.py``.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from models.inference import BagPrediction
-from stages.attention import AttentionModel, Bag, patches_fingerprints
-from stages.heatmap_config import HeatmapConfig, Sample
-from stages.heatmap_outcome import prediction_cells
-from stages.heatmap_paths import HeatmapPaths
+from datasets.features_file import h5_path
+from stages.bag_source import Bag, BagSource, patches_fingerprints
+from stages.fine_attention import fine_attention
+from stages.heatmap_config import HeatmapConfig
+from stages.heatmap_models import AttentionModel, SlidePrediction
+from stages.heatmap_outcome import PredictedValues, predicted_values, prediction_cells
+from stages.heatmap_paths import CONTOURS, THUMBNAIL, HeatmapPaths
+from stages.heatmap_report import SlideEntry
+from stages.heatmap_tissue import (
+    HeatmapTissue,
+    patching_folder,
+    segmented_tissue,
+    selected_and_drawn,
+    tissue_of_patching,
+)
+from stages.layer_pictures import LayerPictures
+from stages.layer_scores import block_scores, fine_scores
+from stages.outcomes.classification import Classification
 from stages.runner import Result
+from stages.shown_layers import ShownLayer, shown_layers
+from stages.slide_exports import SlideExports
 from utils.errors import ItemError, one_line
 from utils.fingerprint import array_sha256
 from utils.names import slide_id_of
-from utils.pictures import save_picture
 from wsi_core.attention_file import PatchScores, read_scores, write_scores
 from wsi_core.contours import Contour
 from wsi_core.coords_file import PatchCoords
-from wsi_core.drawing import draw_mask
 from wsi_core.grid import Grid, Region, patch_coords
-from wsi_core.heatmap import HEATMAP_DOWNSAMPLE, HeatmapStyle, draw_heatmap
+from wsi_core.heatmap import HEATMAP_DOWNSAMPLE, in_region
+from wsi_core.heatmap_layers import Layer, ModelPrediction, SlideLayers, write_layers
 from wsi_core.heatmap_list import HeatmapRow
 from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
-from wsi_core.patch_reading import read_patch
 from wsi_core.patch_request import PlannedPatches
-from wsi_core.patch_sampling import sample_patches
-from wsi_core.percentiles import percentiles_among, to_percentiles
-from wsi_core.resolution import resolution_of
-from wsi_core.segmentation import find_tissue, resolve_level, select, why_no_tissue, why_none_selected
+from wsi_core.resolution import Resolution, resolution_of
+from wsi_core.segmentation import resolve_level
 from wsi_core.slide import Slide
 from wsi_core.tissue_scale import TissueScale
 
 logger = logging.getLogger(__name__)
 
-# The block map and its picture are the same for every style of heatmap.
-BLOCKMAP_STYLE = HeatmapStyle(cmap="jet", alpha=0.4)
+NO_PATCHES = "no_patches"
 
 
-def draw_slide(
-    path: Path, row: HeatmapRow, params: SlideParams, config: HeatmapConfig, model: AttentionModel
-) -> tuple[Result, dict[str, str]]:
-    """Make all files of one slide.
+@dataclass(frozen=True)
+class DrawnSlide:
+    """What came of a slide.
 
-    Args:
-        path: the slide.
+    Attributes:
+        result: its status.
+        cells: of its row in the table of results: ``bag_size`` and those of ``prediction_cells``.
+        entry: of the report; None where there is nothing to show.
+    """
+
+    result: Result
+    cells: dict[str, str] = field(default_factory=dict)
+    entry: SlideEntry | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A slide to draw.
+
+    Attributes:
         row: its row of the process list.
         params: its parameters of segmentation.
         config: the configuration.
-        model: the trained model.
+        models: the trained models.
+        source: where the bags of patches come from.
+    """
 
-    Returns:
-        What became of it, and the cells that the results table gets: ``bag_size`` and those of ``prediction_cells``.
+    row: HeatmapRow
+    params: SlideParams
+    config: HeatmapConfig
+    models: Sequence[AttentionModel]
+    source: BagSource
+
+    @cached_property
+    def paths(self) -> HeatmapPaths:
+        """Where its files go."""
+        return HeatmapPaths(self.config, slide_id_of(self.row.name), self.row.label)
+
+
+def draw_slide(path: Path, job: Job) -> DrawnSlide:
+    """Make all files of one slide.
 
     Raises:
         ItemError: the slide cannot be read, or its region or stored features do not serve.
     """
+    config, row = job.config, job.row
     with config.open_slide(path) as slide:
         region = row.region(slide.size_level0) if config.heatmap_arguments.use_roi else None
         shown_level = resolve_level(slide, config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
-        patching = config.patching_arguments
-        resolution = resolution_of(slide.properties, name=row.name, in_row=row.resolution.mpp, in_command=patching.mpp)
-        request = patching.request.for_row(row.resolution)
-        paths = HeatmapPaths(config, slide_id_of(row.name), row.label)
-        scale = request.tissue_scale(resolution)
-        contours, nothing_left = _find_tissue(slide, params, scale, mask=paths.raw("_mask.png"))
+        mpp = config.patching_arguments.mpp
+        resolution = resolution_of(slide.properties, name=row.name, in_row=row.resolution.mpp, in_command=mpp)
+        request = config.patching_arguments.request.for_row(row.resolution)
+        overviews = Overviews(slide)
+        tissue = _tissue(slide, job, overviews, request.tissue_scale(resolution))
+        contours = selected_and_drawn(tissue, slide, overviews, job.params, job.paths)
         if not contours:
-            return Result(row.name, "no_tissue", nothing_left), {}
+            return DrawnSlide(Result(row.name, "no_tissue", tissue.nothing_left()))
         planned = request.on(slide, resolution)
-        return _SlideHeatmap(slide, row, contours, region, shown_level, planned, paths, config, model).run()
+        patch_size_level0 = planned.reading.size_level0
+        pictures = LayerPictures(slide, contours, patch_size_level0, region, shown_level, resolution, job.paths)
+        return _SlideHeatmap(job, slide, contours, region, planned, resolution, pictures).run()
 
 
-def _find_tissue(slide: Slide, params: SlideParams, scale: TissueScale, mask: Path) -> tuple[list[Contour], str]:
-    """Return the tissue that is selected, which is drawn, or, without any, what to say; a wrong id draws all."""
-    seg_level = scale.level_on(slide, params.seg_level, HEATMAP_DOWNSAMPLE)
-    mask_level = resolve_level(slide, params.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")
-    overviews = Overviews(slide)
-    contours = found = find_tissue(scale.overview(overviews, seg_level), params, scale.area_unit_level0)
-    try:
-        contours = select(found, params)
-    finally:
-        if contours:
-            save_picture(mask, draw_mask(overviews.at(mask_level), contours, params.line_thickness))
-    if contours:
-        return contours, ""
-    if found:
-        return [], why_none_selected(found)
-    return [], why_no_tissue(scale.overview(overviews, seg_level), params, scale.area_unit_level0)
+def _tissue(slide: Slide, job: Job, overviews: Overviews, scale: TissueScale) -> HeatmapTissue:
+    data, slide_id = job.config.data_arguments, job.paths.slide_id
+    save_dir = patching_folder(data.patches_dir, data.features_dir)
+    known = None
+    if save_dir is not None and data.features_dir is not None:
+        known = tissue_of_patching(save_dir, h5_path(data.features_dir, slide_id), slide, slide_id)
+    return known or segmented_tissue(slide, overviews, job.params, scale)
 
 
 @dataclass(frozen=True)
 class _SlideHeatmap:
     """One slide while it is drawn; what is costly is computed when first needed."""
 
+    job: Job
     slide: Slide
-    row: HeatmapRow
     contours: list[Contour]
     region: Region | None
-    shown_level: int
     planned: PlannedPatches
-    paths: HeatmapPaths
-    config: HeatmapConfig
-    model: AttentionModel
+    resolution: Resolution | None
+    pictures: LayerPictures
 
-    def run(self) -> tuple[Result, dict[str, str]]:
+    def run(self) -> DrawnSlide:
         """Make the files in the order of their cost, so that the cheap ones are there to look at early."""
+        name = self.job.row.name
         if not len(self.coarse.coords):
-            return Result(self.row.name, "no_patches", "no patch lies in the tissue; use smaller patches"), {}
-        self._save_block_map()
-        for sample in self.config.sample_arguments.samples:
-            if sample.sample:
-                self._save_samples(sample)
-        cells = self._prediction_cells()
+            return DrawnSlide(Result(name, NO_PATCHES, "no patch lies in the tissue; use smaller patches"))
+        blocks = {layer: block_scores(layer, self.coarse.coords) for layer in self.layers}
+        for layer, scores in blocks.items():
+            write_scores(self.paths.blockmap(layer.tag), scores)
+            self.pictures.save_block_map(layer, scores)
+        exports = SlideExports(self.slide, self.coarse, self.layers, self.paths)
+        exports.write()
+        fine: dict[ShownLayer, PatchScores] = {}
+        result = Result(name, "processed")
         try:
-            return self._draw(), cells
-        except ItemError as error:  # the prediction is known all the same
-            return Result(self.row.name, error.status, one_line(error), failed=True), cells
+            self.pictures.save_original()
+            fine = self._fine_scores()
+            self.pictures.save_heatmaps(fine)
+        except ItemError as error:  # the predictions are known all the same
+            result = Result(name, error.status, one_line(error), failed=error.status != NO_PATCHES)
+        manifest = self._manifest(with_fine=bool(fine))
+        self.pictures.save_overlays(fine if fine and self.region is None else blocks)
+        write_layers(self.paths.raw_folder, manifest)
+        overlays = self.pictures.overlays(self.layers)
+        entry = SlideEntry(
+            manifest.slide_id, manifest.label, manifest.predictions, overlays, exports.sheet, result.reason
+        )
+        return DrawnSlide(result, self._cells(), entry)
 
-    def _draw(self) -> Result:
-        if self.config.heatmap_arguments.save_orig:
-            size_px = self.slide.level_dimensions[self.shown_level]
-            self._save(self.paths.original(self.shown_level), self.slide.read((0, 0), self.shown_level, size_px))
-        fine = self._fine_scores()
-        if not len(fine.coords):
-            return Result(self.row.name, "no_patches", "no patch of the fine grid lies in the region")
-        self._save(self.paths.heatmap, self._paint(fine))
-        return Result(self.row.name, "processed")
+    @property
+    def paths(self) -> HeatmapPaths:
+        """Where the files go."""
+        return self.job.paths
+
+    @property
+    def config(self) -> HeatmapConfig:
+        """The configuration."""
+        return self.job.config
 
     @cached_property
     def coarse(self) -> Bag:
         """The patches without overlap, with features."""
-        stored = self.config.data_arguments.features_dir
+        stored, source = self.config.data_arguments.features_dir, self.job.source
         if stored is not None:
-            return self.model.stored_bag(Path(stored), self.paths.slide_id, self._grid_coords(overlap=0))
-        return self.model.bag(self.slide.path, self._grid_coords(overlap=0), self.paths.raw(".h5"))
+            return source.stored_bag(Path(stored), self.paths.slide_id, self.planned.reading)
+        return source.bag(self.slide.path, self._grid_coords(overlap=0), self.paths.raw(".h5"))
 
     @cached_property
-    def prediction(self) -> BagPrediction:
-        """What the model says of the slide."""
-        return self.model.predict(self.coarse.features)
+    def predictions(self) -> dict[AttentionModel, SlidePrediction]:
+        """What the models say of the slide."""
+        return {model: model.predict(self.coarse.features) for model in self.job.models}
+
+    @cached_property
+    def values(self) -> dict[AttentionModel, PredictedValues]:
+        """The same by the names of what they predict."""
+        return {model: predicted_values(model.outcome, said.folds) for model, said in self.predictions.items()}
+
+    @cached_property
+    def layers(self) -> list[ShownLayer]:
+        """The attention that is shown."""
+        label = self.config.class_number(self.job.row.label)
+        return [
+            layer
+            for model, said in self.predictions.items()
+            for layer in shown_layers(model, said, self.config, label)
+        ]
 
     def _grid_coords(self, overlap: float, region: Region | None = None) -> PatchCoords:
         """Lay the attention grid: four_pt_hard, padded, with points that move outwards as patches overlap more."""
@@ -164,114 +221,118 @@ class _SlideHeatmap:
         )
         return PatchCoords(patch_coords(self.contours, grid), planned.reading)
 
-    def _save_block_map(self) -> None:
-        scores = PatchScores(
-            self.coarse.coords, self.prediction.predicted_attention, {"checkpoint": self.model.fingerprint}
-        )
-        write_scores(self.paths.raw("_blockmap.h5"), scores)
-        level = self.slide.best_level(HEATMAP_DOWNSAMPLE)
-        size = self.coarse.patches.patch_size_level0
-        shown = to_percentiles(scores.scores) / 100
-        picture = draw_heatmap(self.slide, self.contours, scores.coords, shown, size, level, BLOCKMAP_STYLE)
-        save_picture(self.paths.raw("_blockmap.png"), picture)
+    def _fine_patches(self) -> PatchCoords:
+        """Return the overlapping patches, of a region those that belong to it.
 
-    def _save_samples(self, sample: Sample) -> None:
-        chosen, percentiles = sample_patches(
-            self.prediction.predicted_attention,
-            sample.k,
-            sample.mode,
-            seed=sample.seed,
-            score_range=(sample.score_start, sample.score_end),
-        )
-        for rank, (index, score) in enumerate(zip(chosen, percentiles, strict=True)):
-            x, y = (int(v) for v in self.coarse.coords[index])
-            path = self.paths.sampled_patch(sample, self.prediction.predicted, rank, (x, y), score)
-            save_picture(path, read_patch(self.slide, self.coarse.patches.reading, (x, y)))
+        Raises:
+            ItemError: there is none.
+        """
+        overlap, which = self.config.patching_arguments.overlap, self.config.heatmap_arguments.roi_patches
+        if self.region is None or which == "inside":
+            patches = self._grid_coords(overlap, self.region)
+        else:  # of the whole slide's grid, as those that the border cuts begin outside
+            patches = self._grid_coords(overlap)
+            belong = in_region(patches.coords, patches.patch_size_level0, self.region, which)
+            patches = replace(patches, coords=patches.coords[belong])
+        if not len(patches):
+            raise ItemError("no patch of the fine grid lies in the region", NO_PATCHES)
+        return patches
 
-    def _prediction_cells(self) -> dict[str, str]:
-        return {
-            "bag_size": str(len(self.coarse.coords)),
-            **prediction_cells(self.model.outcome, self.prediction),
-        }
-
-    def _fine_scores(self) -> PatchScores:
-        """Return percentiles, or raw scores without ``use_ref_scores``, of the overlapping patches.
+    def _fine_scores(self) -> dict[ShownLayer, PatchScores]:
+        """Return percentiles or raw scores of the overlapping patches, as kept or computed now.
 
         Raises:
             ItemError: they are not to be computed, and no earlier run left them or it made them from something else.
         """
-        patches = self._grid_coords(self.config.patching_arguments.overlap, self.region)
-        made_from = self._fine_made_from(patches)
-        kept = read_scores(self.paths.fine_scores)
+        patches = self._fine_patches()
+        made_from = {layer: self._fine_made_from(layer, patches) for layer in self.layers}
+        kept = {layer: read_scores(self.paths.fine_scores(layer.tag)) for layer in self.layers}
         if not self.config.heatmap_arguments.calc_heatmap:
-            return self._checked(kept, made_from)
-        made_from["encoder"] = self.model.encoder.fingerprint
-        if kept is not None and kept.made_from == made_from:
-            return kept
-        attention = self.model.attention(self.slide.path, patches, self.coarse, self.prediction)
-        scores = PatchScores(patches.coords, self._ranked(attention), made_from)
-        write_scores(self.paths.fine_scores, scores)
-        return scores
+            return {layer: self._checked(layer, kept[layer], made_from[layer]) for layer in self.layers}
+        for facts in made_from.values():
+            facts["encoder"] = self.job.source.encoder.fingerprint
+        fine = {layer: one for layer, one in kept.items() if one is not None and one.made_from == made_from[layer]}
+        missing = {layer.model: layer.prediction for layer in self.layers if layer not in fine}
+        if missing:
+            raw = fine_attention(self.job.source, self.slide.path, patches, self.coarse, missing)
+            for layer in self.layers:
+                if layer not in fine:
+                    of_layer = raw[layer.model][:, layer.branch]
+                    scores = fine_scores(layer, of_layer, patches.coords, self.config.heatmap_arguments)
+                    fine[layer] = replace(scores, made_from=made_from[layer])
+                    write_scores(self.paths.fine_scores(layer.tag), fine[layer])
+        return {layer: fine[layer] for layer in self.layers}
 
-    def _fine_made_from(self, patches: PatchCoords) -> dict[str, str]:
+    def _fine_made_from(self, layer: ShownLayer, patches: PatchCoords) -> dict[str, str]:
         """Return what the scores depend on; the encoder, whose weights may be elsewhere, is not looked at here."""
-        ranked = self.config.heatmap_arguments.use_ref_scores
-        refers = ranked or not self.model.head.context_free
+        ranked = self.config.heatmap_arguments.keeps_percentiles
+        refers = ranked or not layer.model.head.context_free
         return {
             **patches_fingerprints(self.slide.path, patches),
-            "checkpoint": self.model.fingerprint,
-            "predicted class": str(self.prediction.predicted),
+            "checkpoint": layer.model.fingerprint,
+            "predicted class": layer.class_name,
             "use_ref_scores": str(ranked),
-            "reference scores": array_sha256(self.prediction.predicted_attention) if refers else "",
+            "reference scores": array_sha256(layer.raw_of_folds) if refers else "",
         }
 
-    def _checked(self, kept: PatchScores | None, made_from: dict[str, str]) -> PatchScores:
+    def _checked(self, layer: ShownLayer, kept: PatchScores | None, made_from: dict[str, str]) -> PatchScores:
         """Return kept scores if they are those that would be computed now, as far as the file says."""
+        path = self.paths.fine_scores(layer.tag)
         if kept is None:
-            raise ItemError(f"calc_heatmap is false and {self.paths.fine_scores} is missing", "no_heatmap")
+            raise ItemError(f"calc_heatmap is false and {path} is missing", "no_heatmap")
         other = [name for name, value in made_from.items() if kept.made_from.get(name, value) != value]
         if other == ["slide"]:  # of the same tissue: most likely a copy, which is as new as its copying
-            logger.warning("%s was made before %s was written", self.paths.fine_scores, self.slide.path)
+            logger.warning("%s was made before %s was written", path, self.slide.path)
         elif other:
             raise ItemError(
-                f"calc_heatmap is false, but {self.paths.fine_scores} was made from other {', '.join(other)}; "
-                "set calc_heatmap: true",
+                f"calc_heatmap is false, but {path} was made from other {', '.join(other)}; set calc_heatmap: true",
                 "no_heatmap",
             )
         if not kept.made_from:
-            logger.warning("%s does not say what it was made from; taken as it is", self.paths.fine_scores)
+            logger.warning("%s does not say what it was made from; taken as it is", path)
         return kept
 
-    def _ranked(self, attention: np.ndarray) -> np.ndarray:
-        """Return float32, as it is kept: the picture is the same whether scores were computed or kept."""
-        if not self.config.heatmap_arguments.use_ref_scores:
-            return attention
-        return percentiles_among(attention, self.prediction.predicted_attention).astype(np.float32)
+    def _cells(self) -> dict[str, str]:
+        cells = {"bag_size": str(len(self.coarse.coords))}
+        for model, values in self.values.items():
+            cells |= prediction_cells(model.outcome, values, model.name)
+        return cells
 
-    def _paint(self, fine: PatchScores) -> np.ndarray:
-        show = self.config.heatmap_arguments
-        percentiles = fine.scores if show.use_ref_scores else to_percentiles(fine.scores)
-        style = HeatmapStyle(
-            cmap=show.cmap,
-            alpha=show.alpha,
-            blank_canvas=show.blank_canvas,
-            blur=show.blur,
-            overlap=self.config.patching_arguments.overlap,
-            binarize=show.binarize,
-            binary_thresh=show.binary_thresh,
-        )
-        size = self._grid_coords(0).patch_size_level0
-        return draw_heatmap(
-            self.slide, self.contours, fine.coords, percentiles / 100, size, self.shown_level, style, self.region
+    def _manifest(self, *, with_fine: bool) -> SlideLayers:
+        files = self.paths
+        return SlideLayers(
+            slide_id=files.slide_id,
+            slide_file=self.slide.path.name,
+            label=files.class_label,
+            size_level0=self.slide.size_level0,
+            mpp=None if self.resolution is None else self.resolution.mpp,
+            patch_size_level0=self.coarse.patches.patch_size_level0,
+            contours=files.raw(CONTOURS).name,
+            thumbnail=files.raw(THUMBNAIL).name,
+            overlay=files.overlay(self.layers[0].tag).name,
+            predictions=tuple(self._said_by(model) for model in self.job.models),
+            layers=tuple(
+                Layer(
+                    model=layer.model.shown_name,
+                    class_name=layer.class_name,
+                    blockmap=files.blockmap(layer.tag).name,
+                    fine=files.fine_scores(layer.tag).name if with_fine else "",
+                )
+                for layer in self.layers
+            ),
         )
 
-    def _save(self, path: Path, picture: np.ndarray) -> None:
-        """Save a finished picture, made smaller by ``custom_downsample``."""
-        factor = self.config.heatmap_arguments.custom_downsample
-        if factor > 1:
-            size = (max(1, picture.shape[1] // factor), max(1, picture.shape[0] // factor))
-            picture = np.asarray(Image.fromarray(picture).resize(size))
-        save_picture(path, picture)
+    def _said_by(self, model: AttentionModel) -> ModelPrediction:
+        values, predicted = self.values[model], self.predictions[model].predicted
+        outcome = model.outcome
+        return ModelPrediction(
+            model=model.shown_name,
+            head=model.head.name,
+            n_folds=model.n_folds,
+            predicted=outcome.class_names[predicted] if isinstance(outcome, Classification) else "",
+            values=values.mean,
+            spread=values.spread or {},
+        )
 
 
 def attention_center_shift(overlap: float) -> float:

@@ -45,3 +45,13 @@ def save_picture(path: Path, image: np.ndarray) -> Path:
     with atomic_path(path) as part:
         Image.fromarray(image).save(part, quality=JPEG_QUALITY)
     return path
+
+
+def made_smaller(image: np.ndarray, longest_px: int) -> np.ndarray:
+    """Return a picture, uint8 RGB (H, W, 3), whose longer side has at most so many pixels."""
+    height, width = image.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale >= 1:
+        return image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2.0))

@@ -18,7 +18,6 @@ from wsi_core.grid import Region
 from wsi_core.params import SlideParams, SlideResolution, parse_params, parse_resolution
 from wsi_core.slide_folder import SlideFolder
 
-UNLABELLED = "Unspecified"
 REGION_COLUMNS = ("x1", "y1", "x2", "y2")
 
 
@@ -36,8 +35,8 @@ class HeatmapRow:
 
     @property
     def label(self) -> str:
-        """The label as it stands in the list, or ``Unspecified``."""
-        return self.cells.get("label", "") or UNLABELLED
+        """The label as it stands in the list, or nothing."""
+        return self.cells.get("label", "")
 
     def params(self, defaults: SlideParams) -> SlideParams:
         """Return the parameters of segmentation; absent or empty cells take ``defaults``."""

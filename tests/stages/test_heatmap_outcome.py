@@ -6,7 +6,7 @@ import pytest
 from models.checkpoint_facts import write_checkpoint_facts
 from models.inference import BagPrediction
 from stages.heatmap_config import HeatmapConfig
-from stages.heatmap_outcome import outcome_of_model, prediction_cells
+from stages.heatmap_outcome import outcome_of_model, predicted_values, prediction_cells
 from stages.outcomes.survival import Survival
 from utils.errors import UsageError
 
@@ -21,7 +21,7 @@ def outcome(folder, said, n_outputs=2, **given):
         "data_arguments": {"data_dir": ".", "label_dict": given.get("label_dict")},
         "model_arguments": {"ckpt_path": str(folder / "m.pt")},
     })  # fmt: skip
-    return outcome_of_model(config, n_outputs)
+    return outcome_of_model(config, folder / "m.pt", n_outputs)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_is_missing_or_contradicts_is_told_with_both_sides(tmp_path, said, 
 
 def test_of_survival_the_table_has_the_columns_of_evaluation():
     logits = np.array([0.0, 0.0], np.float32)
-    cells = prediction_cells(
-        Survival("hazard", np.array([5.0])), BagPrediction(logits, logits, 0, np.zeros((1, 4), np.float32))
-    )
+    outcome = Survival("hazard", np.array([5.0]))
+    values = predicted_values(outcome, [BagPrediction(logits, logits, 0, np.zeros((1, 4), np.float32))])
+    cells = prediction_cells(outcome, values)
     assert {name: float(cell) for name, cell in cells.items()} == {"risk": -0.75, "S_0": 0.5}

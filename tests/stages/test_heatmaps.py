@@ -20,7 +20,7 @@ from models.checkpoint_facts import write_checkpoint_facts
 from models.encoders.registry import find_encoder
 from models.heads.registry import HEADS
 from models.inference import attention_of_class, bag_prediction
-from stages.attention import AttentionModel
+from stages.bag_source import BagSource
 from stages.epoch import Objective, run_pass
 from stages.fine_bags import place_in_bag
 from stages.heatmap_config import HeatmapConfig, read_config
@@ -306,8 +306,8 @@ def test_scores_that_depend_on_the_bag_are_those_of_the_bag_with_some_patches_mo
         assert same.any() and np.array_equal(fine.scores[same], block.scores[placed.places[same]])
 
         patches = PatchCoords(fine.coords[moved], PatchReading(0, 256, 256, 256))
-        encoder = AttentionModel(read_config(tmp_path / "c.yaml"), CPU)
-        features = encoder.bag(tmp_path / "slides/s1.tif", patches, tmp_path / "moved.h5").features
+        source = BagSource(read_config(tmp_path / "c.yaml"), [], CPU)
+        features = source.bag(tmp_path / "slides/s1.tif", patches, tmp_path / "moved.h5").features
         model, bag = load_model(tmp_path / "model.pt"), read_features_h5(tmp_path / f"{RAW}.h5").features
         predicted = bag_prediction(model, torch.from_numpy(bag)).predicted
         bag[placed.places[moved]] = features
@@ -336,8 +336,22 @@ def test_classes_need_not_be_said_where_the_checkpoint_says_them(config, tmp_pat
     assert (
         used["data_arguments"]["label_dict"] == {"bad": 0, "good|fine": 1} and used["exp_arguments"]["n_classes"] == 2
     )
+
+
+def test_a_label_that_is_no_class_makes_a_slide_unlabelled(config, tmp_path, caplog):
     (tmp_path / "list.csv").write_text("slide_id,label\ns1,ugly\n")
-    assert run(tmp_path, config) == 2 and "unknown label 'ugly'" in caplog.text
+    assert run(tmp_path, config) == 0
+    assert "no class is called 'ugly'; label_dict knows bad, good" in caplog.text
+    assert (tmp_path / MADE / "unlabelled" / f"s1_{NAME}").is_file()
+
+
+def test_a_label_is_a_name_and_never_a_path(config, tmp_path, caplog):
+    del config["exp_arguments"]["n_classes"], config["data_arguments"]["label_dict"]
+    write_checkpoint(tmp_path / "model.pt", 0, "abmil", n_classes=1)
+    write_checkpoint_facts(tmp_path / "model.pt", {}, DIM, task={"type": "regression", "centre": 0.0, "scale": 1.0})
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,../../x\n")
+    assert run(tmp_path, config) == 2
+    assert "'../../x' is no name" in caplog.records[-1].getMessage()
 
 
 def test_of_a_number_the_attention_is_drawn_and_the_number_listed(config, tmp_path):
@@ -423,7 +437,7 @@ def test_without_a_list_all_slides_are_drawn(config, tmp_path):
     config["data_arguments"]["process_list"] = None
     small_slide(tmp_path / "slides" / "s2.tif")
     assert run(tmp_path, config, "--save_exp_code", "mine", "--overlap", "0") == 0
-    made = tmp_path / "heatmaps/heatmap_production_results/mine/Unspecified"
+    made = tmp_path / "heatmaps/heatmap_production_results/mine/unlabelled"
     assert len(list(made.glob("s?_0.0_roi_0*.png"))) == 2
     assert len(pd.read_csv(tmp_path / "heatmaps/results/mine.csv")) == 2
 
@@ -448,7 +462,10 @@ def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
         ("exp_arguments", "save_exp_code", "../x", "exp_arguments.save_exp_code"),
         ("data_arguments", "process_list", "no.csv", "no heatmap process list 'no.csv'"),
         ("data_arguments", "data_dir", "nowhere", "no folder 'nowhere'"),
-        ("data_arguments", "label_dict", {"x": 0, "y": 1}, "unknown label 'good'; label_dict knows x, y"),
+        ("heatmap_arguments", "classes", ["bad", "ugly"], "classes: unknown 'ugly'; known are bad, good"),
+        ("heatmap_arguments", "convert", "softmax", "heatmap_arguments.convert = 'softmax'"),
+        ("model_arguments", "ckpt_path", "fold_*.pt", "no file fits fold_*.pt"),
+        ("model_arguments", "ckpt_path", [], "model_arguments.ckpt_path"),
         ("model_arguments", "ckpt_path", "no.pt", "no checkpoint no.pt"),
         ("model_arguments", "model_type", "clam_mb", "model_type is clam_sb, not clam_mb"),
         ("model_arguments", "model_type", "clam", "model_arguments.model_type = 'clam'"),

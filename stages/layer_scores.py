@@ -1,0 +1,89 @@
+"""Scores of the patches of a layer: raw or as percentiles, the folds of an ensemble as their mean and spread."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.heatmap_config import HeatmapArguments
+from stages.shown_layers import ShownLayer
+from wsi_core.attention_file import PatchScores, Scale
+from wsi_core.percentiles import percentiles_among, to_percentiles
+
+LARGEST_SPREAD = 50.0  # of percentiles, which lie from 0 to 100
+
+
+@dataclass(frozen=True)
+class ShownValues:
+    """Scores on the scale of colours.
+
+    Attributes:
+        values: (N,), 0 for the lowest colour to 1 for the highest.
+        low, high: what the two ends of the colours mean.
+        title: what the scores are.
+    """
+
+    values: np.ndarray
+    low: str
+    high: str
+    title: str
+
+
+def block_scores(layer: ShownLayer, coords: np.ndarray) -> PatchScores:
+    """Return the scores of the patches that the slide is predicted from: raw, of an ensemble percentiles."""
+    if layer.model.n_folds == 1:
+        return _together(layer.raw_of_folds, coords, "raw")
+    return _together(layer.percentiles_of_folds, coords, "percentile")
+
+
+def fine_scores(layer: ShownLayer, raw: np.ndarray, coords: np.ndarray, show: HeatmapArguments) -> PatchScores:
+    """Return the scores of overlapping patches as they are kept.
+
+    Args:
+        layer: whose they are.
+        raw: raw scores (folds, N).
+        coords: the patches (N, 2).
+        show: how scores are converted.
+    """
+    if not show.keeps_percentiles:
+        return _together(raw, coords, "raw")
+    ranked = [percentiles_among(of_fold, among) for of_fold, among in zip(raw, layer.raw_of_folds, strict=True)]
+    return _together(np.stack(ranked), coords, "percentile")
+
+
+def shown_values(kept: PatchScores, layer: ShownLayer, show: HeatmapArguments) -> ShownValues:
+    """Return the scores of a map on the scale of colours."""
+    scores = kept.scores.astype(float)
+    if show.convert == "percentile":
+        is_ranked = kept.scale == "percentile" or (not kept.scale and show.keeps_percentiles)
+        percentiles = scores if is_ranked else to_percentiles(scores)
+        return ShownValues(percentiles / 100, "0", "100", "percentile of attention")
+    among = layer.raw_of_folds.mean(axis=0) if show.convert == "minmax" and show.use_ref_scores else scores
+    low, high = float(among.min()), float(among.max())
+    values = ((scores - low) / max(high - low, np.finfo(float).tiny)).clip(0, 1)
+    if show.convert == "minmax":
+        return ShownValues(values, "lowest", "highest", "attention")
+    return ShownValues(values, f"{low:.3g}", f"{high:.3g}", "raw attention")
+
+
+def shown_spread(kept: PatchScores) -> ShownValues:
+    """Return how far the folds of an ensemble differ, on the scale of colours."""
+    assert kept.spread is not None
+    highest = LARGEST_SPREAD if kept.scale == "percentile" else float(kept.spread.max())
+    values = (kept.spread / max(highest, np.finfo(float).tiny)).clip(0, 1)
+    return ShownValues(values, "0", f"{highest:.3g}", "standard deviation over folds")
+
+
+def threshold_of(show: HeatmapArguments, shown: ShownValues, kept: PatchScores) -> float:
+    """Return ``binary_thresh`` on the scale of colours; raw scores are compared as they are."""
+    if show.convert != "raw" or show.binary_thresh < 0:
+        return show.binary_thresh
+    low, high = float(kept.scores.min()), float(kept.scores.max())
+    return float(np.clip((show.binary_thresh - low) / max(high - low, np.finfo(float).tiny), 0, 1))
+
+
+def _together(of_folds: np.ndarray, coords: np.ndarray, scale: Scale) -> PatchScores:
+    """Return the mean and the spread (folds, N); float32, so that a picture is the same from kept scores."""
+    if len(of_folds) == 1:
+        return PatchScores(coords, of_folds[0].astype(np.float32), scale=scale)
+    spread = of_folds.std(axis=0).astype(np.float32)
+    return PatchScores(coords, of_folds.mean(axis=0).astype(np.float32), scale=scale, spread=spread)
