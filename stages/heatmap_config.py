@@ -21,7 +21,6 @@ from wsi_core.patch_request import PatchRequest
 from wsi_core.patch_sampling import SampleMode
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName, Slide
 
-
 Convert = Literal["percentile", "minmax", "raw"]
 ClassChoice = Literal["predicted", "label", "all"]
 CLASS_CHOICES: tuple[str, ...] = get_args(ClassChoice)

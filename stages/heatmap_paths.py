@@ -26,7 +26,7 @@ class HeatmapPaths:
 
     @property
     def group(self) -> str:
-        """The folder of the slide's files: its label by name; ``unlabelled`` where that is no class or there is none."""
+        """The folder of the slide's files: its label by name, or ``unlabelled`` where it has none of the classes."""
         return self.class_label or UNLABELLED
 
     @property

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from stages.embedded_picture import embedded_picture
 from utils.atomic import atomic_path
 from utils.page import page_environment
-from wsi_core.heatmap_list import UNLABELLED
+from wsi_core.heatmap_layers import ModelPrediction
 
 AS_LABELLED, OTHERWISE = "as labelled", "other than labelled"
 TEMPLATE, SCRIPT = "heatmap_report.html.j2", "heatmap_report.js"
@@ -28,47 +28,12 @@ REPORT_BYTES = 50_000_000  # of all pictures as they stand in the page, where ba
 
 
 @dataclass(frozen=True)
-class ModelPrediction:
-    """What one model says of a slide.
-
-    Attributes:
-        model: its name.
-        head: its kind, such as ``clam_sb``.
-        predicted: the class; empty where none is predicted.
-        values: class → probability, or name → number where no class is predicted.
-        spread: of values over the folds of an ensemble, by their names; None without one.
-    """
-
-    model: str
-    head: str
-    predicted: str
-    values: Mapping[str, float]
-    spread: Mapping[str, float] | None = None
-
-    @property
-    def has_probabilities(self) -> bool:
-        """Whether the values are shares of one, which are shown as bars."""
-        shares = self.values.values()
-        return (
-            len(shares) > 1 and all(0 <= share <= 1 for share in shares) and math.isclose(sum(shares), 1, abs_tol=0.01)
-        )
-
-    @property
-    def ranked(self) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
-        """The values that are shown at once, and those behind a click: many classes come the most probable first."""
-        items = list(self.values.items())
-        if len(items) > SHOWN_VALUES and self.has_probabilities:
-            items.sort(key=itemgetter(1), reverse=True)
-        return items[:SHOWN_VALUES], items[SHOWN_VALUES:]
-
-
-@dataclass(frozen=True)
 class SlideEntry:
     """What is shown of one slide.
 
     Attributes:
         slide_id: its name.
-        label: the name of its class; empty or ``Unspecified`` where unknown.
+        label: the name of its class; empty where unknown.
         predictions: one a model.
         pictures: caption and file of each, such as thumbnail and overlays.
         patches: a picture of its patches of most attention.
@@ -85,7 +50,7 @@ class SlideEntry:
     @property
     def is_labelled(self) -> bool:
         """Whether its class is known."""
-        return self.label not in ("", UNLABELLED)
+        return self.label != ""
 
     def agrees(self, prediction: ModelPrediction) -> bool | None:
         """Say whether a model predicts the label, or None where either is unknown."""
@@ -147,7 +112,7 @@ class HeatmapReport:
         for prediction in slide.predictions:
             of_model = f"{prediction.model}: " if self._has_models else ""
             figures |= {f"{of_model}{name}": value for name, value in prediction.values.items()}
-            figures |= {f"{of_model}± {name}": value for name, value in (prediction.spread or {}).items()}
+            figures |= {f"{of_model}± {name}": value for name, value in prediction.spread.items()}
         return {name: value for name, value in figures.items() if math.isfinite(value)}
 
     @cached_property
@@ -177,6 +142,7 @@ def write_heatmap_report(path: Path, report: HeatmapReport) -> Path:
     script = (folder / SCRIPT).read_text(encoding="utf-8")
     environment = page_environment(folder)
     environment.filters["number"] = _number
+    environment.filters["ranked"] = _ranked
     parts = environment.get_template(TEMPLATE).generate(
         report=report,
         script=Markup(script),
@@ -187,6 +153,14 @@ def write_heatmap_report(path: Path, report: HeatmapReport) -> Path:
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(parts)
     return path
+
+
+def _ranked(prediction: ModelPrediction) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """Return the values that are shown at once, and those behind a click: many classes, the most probable first."""
+    items = list(prediction.values.items())
+    if len(items) > SHOWN_VALUES and prediction.has_probabilities:
+        items.sort(key=itemgetter(1), reverse=True)
+    return items[:SHOWN_VALUES], items[SHOWN_VALUES:]
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.features_file import read_features_coords
+from datasets.features_file import read_features_coords, read_provenance
 from stages.heatmap_paths import CONTOURS, MASK, THUMBNAIL, HeatmapPaths
 from utils.pictures import made_smaller, save_picture
 from wsi_core.contours import Contour
@@ -86,7 +86,8 @@ def tissue_of_patching(save_dir: Path, features: Path, slide: Slide, slide_id: s
     if not (outlines.is_file() and coords.is_file() and features.is_file()):
         return None
     patches = read_coords(coords)
-    if not _has_all(patches.coords, read_features_coords(features)):
+    read_otherwise = patches.reading.contradicted_by(read_provenance(features))
+    if read_otherwise or not _has_all(patches.coords, read_features_coords(features)):
         logger.warning("%s: %s has other patches than its features; tissue is segmented anew", slide_id, coords)
         return None
     params = parse_params(_selection(patches.made_with), HEATMAP_PARAMS, where=str(coords))

@@ -200,9 +200,7 @@ class _SlideHeatmap:
         """The attention that is shown."""
         label = self.config.class_number(self.job.row.label)
         return [
-            layer
-            for model, said in self.predictions.items()
-            for layer in shown_layers(model, said, self.config, label)
+            layer for model, said in self.predictions.items() for layer in shown_layers(model, said, self.config, label)
         ]
 
     def _grid_coords(self, overlap: float, region: Region | None = None) -> PatchCoords:
@@ -303,7 +301,7 @@ class _SlideHeatmap:
         return SlideLayers(
             slide_id=files.slide_id,
             slide_file=self.slide.path.name,
-            label=files.class_label,
+            label=self._label(),
             size_level0=self.slide.size_level0,
             mpp=None if self.resolution is None else self.resolution.mpp,
             patch_size_level0=self.coarse.patches.patch_size_level0,
@@ -321,6 +319,11 @@ class _SlideHeatmap:
                 for layer in self.layers
             ),
         )
+
+    def _label(self) -> str:
+        """Return the name of the slide's class, or the label as it stands where nothing has names."""
+        names, number = self.config.class_names, self.config.class_number(self.job.row.label)
+        return names[number] if number is not None else self.paths.class_label
 
     def _said_by(self, model: AttentionModel) -> ModelPrediction:
         values, predicted = self.values[model], self.predictions[model].predicted

@@ -5,6 +5,7 @@ what each model predicts. It holds names of files and never paths.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -53,6 +54,12 @@ class ModelPrediction(_Part):
     predicted: str = ""
     values: dict[str, float]
     spread: dict[str, float] = {}
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether the values are shares of one."""
+        shares = self.values.values()
+        return len(shares) > 1 and all(0 <= share <= 1 for share in shares) and math.isclose(sum(shares), 1, abs_tol=0.01)
 
 
 class Layer(_Part):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+import create_patches_fp
 from datasets.features_file import read_features_h5
 from models.checkpoint import load_model
 from models.inference import bag_prediction
@@ -105,20 +106,20 @@ def test_folds_that_are_no_ensemble_are_refused(config, tmp_path, caplog):  # no
 
 
 def test_tissue_and_patches_are_those_of_patching(config, tmp_path):  # noqa: F811
-    extracted(config, patching="--patch_size 256")
+    extracted(config, patching="--seg")
     (tmp_path / "small.csv").write_text("sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,1000,0.1,8\n")
-    assert run(tmp_path, config) == 1  # with this preset there is no tissue
+    assert run(tmp_path, config) == 0
+    assert not (tmp_path / f"{RAW}_blockmap.h5").exists()  # with this preset there is no tissue
     config["data_arguments"]["patches_dir"] = "out"
     assert run(tmp_path, config) == 0
-    assert len(read_scores(tmp_path / f"{RAW}_0.5_roi_False.h5").coords)
+    assert (tmp_path / f"{RAW}_blockmap.h5").exists()
 
 
-def test_tissue_of_other_patches_is_not_taken(config, tmp_path, caplog):  # noqa: F811
+@pytest.mark.parametrize("other", ["--step_size 200", "--step_size 128 --patch_size 512"])
+def test_tissue_of_other_patches_is_not_taken(config, tmp_path, caplog, other):  # noqa: F811
     extracted(config)
-    import create_patches_fp
-
-    again = "--source slides --save_dir out --preset small.csv --patch --step_size 128 --no_auto_skip"
-    create_patches_fp.main(f"{again} --patch_size 512".split())
+    again = f"--source slides --save_dir out --preset small.csv --patch --seg --no_auto_skip {other}"
+    create_patches_fp.main(again.split())
     config["data_arguments"]["patches_dir"] = "out"
     assert run(tmp_path, config) == 0
     assert "has other patches than its features" in caplog.text

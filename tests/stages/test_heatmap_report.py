@@ -50,7 +50,8 @@ class Elements(HTMLParser):
 
 def prediction(tumor=0.75, *, model="clam", spread=None):
     predicted = "tumor" if tumor > 0.5 else "normal"
-    return ModelPrediction(model, "clam_sb", predicted, {"tumor": tumor, "normal": 1 - tumor}, spread)
+    values = {"tumor": tumor, "normal": 1 - tumor}
+    return ModelPrediction(model=model, head="clam_sb", predicted=predicted, values=values, spread=spread or {})
 
 
 def slide(slide_id="a", label="tumor", predictions=(), **more):
@@ -99,7 +100,7 @@ def test_a_browser_runs_our_script_and_no_other(written):
 
 def test_names_of_users_are_text_and_never_markup(written, picture):
     plain = Elements(written(slide("a", "b", [prediction(model="c")]), title="t", settings={"k": "v"}))
-    evil = ModelPrediction(EVIL, EVIL, EVIL, {EVIL: 0.5, "other": 0.5}, {EVIL: 0.1})
+    evil = ModelPrediction(model=EVIL, head=EVIL, predicted=EVIL, values={EVIL: 0.5, "other": 0.5}, spread={EVIL: 0.1})
     text = written(
         slide(EVIL, EVIL, [evil], pictures=[(EVIL, picture)], note=EVIL, patches=picture.with_name("<script>.png")),
         title=EVIL,
@@ -123,9 +124,7 @@ def test_all_is_shown_without_the_script(written):
 
 def test_slides_carry_what_they_are_filtered_and_sorted_by(written):
     two = [prediction(0.75, spread={"tumor": 0.1}), prediction(0.25, model="abmil")]
-    text = written(
-        slide("a", "tumor", two), slide("b", "normal", [prediction(float("nan"))]), slide("c", "Unspecified")
-    )
+    text = written(slide("a", "tumor", two), slide("b", "normal", [prediction(float("nan"))]), slide("c", ""))
     a, b, c = Elements(text).of("article")
     assert json.loads(a["data-figures"]) == {
         "clam: tumor": 0.75,
@@ -147,7 +146,9 @@ def test_slides_carry_what_they_are_filtered_and_sorted_by(written):
 
 
 def test_numbers_that_are_no_probabilities_are_shown_without_bars(written):
-    survival = ModelPrediction("cox", "clam_sb", "", {"risk": -1.25, "days": 1532.25, "x": float("nan"), "y": 1e-5})
+    survival = ModelPrediction(
+        model="cox", head="clam_sb", values={"risk": -1.25, "days": 1532.25, "x": float("nan"), "y": 1e-5}
+    )
     text = written(slide(predictions=[survival]))
     assert re.findall(r"<td>([^<]*)</td>", text) == ["-1.250", "1,532.2", "undefined", "1e-05"]
     assert '<td class="bar">' not in text
@@ -156,7 +157,7 @@ def test_numbers_that_are_no_probabilities_are_shown_without_bars(written):
 
 def test_of_many_classes_the_most_probable_come_first(written):
     values = {f"class {number:02d}": number / 190 for number in range(20)}
-    text = written(slide(predictions=[ModelPrediction("m", "h", "class 19", values)]))
+    text = written(slide(predictions=[ModelPrediction(model="m", head="h", predicted="class 19", values=values)]))
     names = re.findall(r'<th scope="row">([^<]*)</th>', text)
     assert names == sorted(values, reverse=True)
     assert text.index("12 more") > text.index(names[7])
