@@ -59,7 +59,9 @@ class ModelPrediction(_Part):
     def has_probabilities(self) -> bool:
         """Whether the values are shares of one."""
         shares = self.values.values()
-        return len(shares) > 1 and all(0 <= share <= 1 for share in shares) and math.isclose(sum(shares), 1, abs_tol=0.01)
+        return (
+            len(shares) > 1 and all(0 <= share <= 1 for share in shares) and math.isclose(sum(shares), 1, abs_tol=0.01)
+        )
 
 
 class Layer(_Part):
