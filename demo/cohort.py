@@ -61,7 +61,7 @@ def write_cohort(folder: Path) -> None:
     (folder / PRESET).write_text("sthresh,mthresh,close,a_t,a_h,max_n_holes,line_thickness\n15,5,2,1,0.05,8,40\n")
 
 
-def write_heatmap_files(folder: Path, slides: list[DemoSlide], *, checkpoint: str, features: str) -> None:
+def write_heatmap_files(folder: Path, slides: list[DemoSlide], *, checkpoint: str, features: str, patches: str) -> None:
     """Write the heatmap's list of slides and its configuration below a folder."""
     path = folder / HEATMAP_LIST
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,12 +75,18 @@ def write_heatmap_files(folder: Path, slides: list[DemoSlide], *, checkpoint: st
             "slide_ext": ".tif",
             "label_dict": {"normal_tissue": 0, "tumor_tissue": 1},
             "features_dir": features,
+            "patches_dir": patches,
         },
         "patching_arguments": {"patch_size": 256, "overlap": 0.5, "patch_level": 0},
         "encoder_arguments": {"model_name": "handcrafted"},
         "model_arguments": {"ckpt_path": checkpoint, "model_type": "clam_sb"},
         "heatmap_arguments": {"vis_level": 1, "alpha": 0.4, "save_ext": "png", "blur": True, "cmap": "jet"},
-        "sample_arguments": {"samples": [{"name": "topk_high_attention", "k": 5, "mode": "topk"}]},
+        "sample_arguments": {
+            "samples": [
+                {"name": "topk_high_attention", "k": 5, "mode": "topk"},
+                {"name": "topk_low_attention", "k": 5, "mode": "reverse_topk"},
+            ]
+        },
     }
     path = folder / HEATMAP_CONFIG
     path.parent.mkdir(parents=True, exist_ok=True)

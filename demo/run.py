@@ -35,8 +35,8 @@ def main() -> int:
     timings = [("fabricate slides", time.monotonic() - start_s)]
     for program, *arguments in _commands():
         if program == "create_heatmaps.py":
-            shown = _slides_to_show()
-            write_heatmap_files(OUTPUT, shown, checkpoint="results/demo_s1/s_0_checkpoint.pt", features=str(FEATURES))
+            shown, checkpoint = _slides_to_show(), "results/demo_s1/s_0_checkpoint.pt"
+            write_heatmap_files(OUTPUT, shown, checkpoint=checkpoint, features=str(FEATURES), patches=str(PATCHES))
         began_s = time.monotonic()
         exit_code = _run(program, arguments)
         if exit_code:
@@ -86,7 +86,9 @@ def _report(shown: list[DemoSlide], timings: list[tuple[str, float]]) -> None:
         print(f"  {picture}")
     print("\nseconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in timings))
     print(f"in all {sum(seconds for _, seconds in timings):.0f} s")
-    print("\ncurves:  .venv/bin/tensorboard --logdir=demo_output")
+    raw = OUTPUT.name + "/heatmaps/heatmap_raw_results/demo"
+    print(f"\nbrowser: .venv/bin/python view_slides.py --results {raw} --slides {OUTPUT.name}/{SLIDES}")
+    print("curves:  .venv/bin/tensorboard --logdir=demo_output")
     print("now your own slides:")
     print("  .venv/bin/python create_patches_fp.py --source YOUR_SLIDES --save_dir YOUR_RESULTS --seg --patch --stitch")
 
@@ -105,7 +107,7 @@ def _pictures(shown: list[DemoSlide]) -> list[str]:
         overview = OUTPUT / f"overview_{slide.slide_id}.png"
         side_by_side(panels, overview)
         pictures += [str(path.relative_to(OUTPUT)) for path in (overview, *panels[1:])]
-    return pictures
+    return [*pictures, "heatmaps/heatmap_production_results/demo/report.html"]
 
 
 def _say(text: str) -> None:

@@ -6,11 +6,20 @@ What each key does for the user is explained in ``heatmaps/configs/config_templa
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import matplotlib
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from models.heads.registry import HEADS
 from utils.atomic import write_text
@@ -22,8 +31,7 @@ from wsi_core.patch_sampling import SampleMode
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName, Slide
 
 Convert = Literal["percentile", "minmax", "raw"]
-ClassChoice = Literal["predicted", "label", "all"]
-CLASS_CHOICES: tuple[str, ...] = get_args(ClassChoice)
+CLASS_CHOICES = ("predicted", "label", "all")
 # whole numbers stay whole: file names show the value as it stands in the configuration
 Number = int | float
 PathText = Annotated[str, AfterValidator(os.path.expanduser)]
@@ -52,14 +60,37 @@ def _name_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) else value
 
 
-def _as_list(value: Any) -> Any:
-    """Take one class as a list of one."""
-    value = _name_as_text(value)
-    return (value,) if isinstance(value, str) and value not in CLASS_CHOICES else value
+def _classes(value: Any) -> Any:
+    """Take a word, or names of classes; one name is a list of one."""
+    names = [_name_as_text(name) for name in (value if isinstance(value, (list, tuple)) else [value])]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"must be {', '.join(CLASS_CHOICES)} or a list of classes")
+    return value if value in CLASS_CHOICES else names
+
+
+def _checkpoints(value: Any) -> Any:
+    """Take a path, a list of paths, or several of either by name."""
+    if isinstance(value, dict) and value:
+        return {_part_of_name(name): _paths(paths) for name, paths in value.items()}
+    return _paths(value)
+
+
+def _paths(value: Any) -> Any:
+    paths = value if isinstance(value, (list, tuple)) else [value]
+    if not paths or not all(isinstance(path, str) and path for path in paths):
+        raise ValueError("must be a checkpoint, a list of them as the folds of an ensemble, or several models by name")
+    expanded = [os.path.expanduser(path) for path in paths]  # noqa: PTH111  as typed: a Path would drop ./
+    return expanded[0] if isinstance(value, str) else expanded
+
+
+def _part_of_name(name: Any) -> str:
+    text = str(name)
+    if not text or "/" in text or "\\" in text:
+        raise ValueError(f"{text!r} is no name for files")
+    return text
 
 
 PartOfName = Annotated[str, BeforeValidator(_name_as_text), Field(pattern=r"^[^/\\]+$")]
-Checkpoints = PathText | Annotated[tuple[PathText, ...], Field(min_length=1)]
 
 
 class _Section(BaseModel):
@@ -84,7 +115,7 @@ class DataArguments(_Section):
     process_list: PathText | None = None
     preset: PathText | None = None
     slide_ext: str = ".svs"
-    label_dict: dict[Annotated[str, BeforeValidator(_name_as_text)], int] | None = None
+    label_dict: dict[PartOfName, int] | None = None
     features_dir: PathText | None = None
     patches_dir: PathText | None = None
     reader: ReaderName = DEFAULT_READER
@@ -140,23 +171,29 @@ class ModelArguments(_Section):
     Several checkpoints, or a pattern with ``*``, are the folds of one ensemble; several models have names.
     """
 
-    ckpt_path: Checkpoints | Annotated[dict[PartOfName, Checkpoints], Field(min_length=1)]
+    ckpt_path: Annotated[Any, PlainValidator(_checkpoints)]
     model_type: Annotated[str, AfterValidator(_known_head)] | None = None
     initiate_fn: str | None = None  # of the original; there is one way to build a model here
     model_size: Literal["small", "big"] | None = None
     drop_out: Annotated[Fraction, BeforeValidator(_drop_out_rate)] = 0.25
     embed_dim: Positive | None = None
 
+    @property
+    def checkpoints(self) -> dict[str, list[str]]:
+        """Name → paths and patterns of the folds of each model; the only one has no name."""
+        named = self.ckpt_path if isinstance(self.ckpt_path, dict) else {"": self.ckpt_path}
+        return {name: [paths] if isinstance(paths, str) else paths for name, paths in named.items()}
+
 
 class HeatmapArguments(_Section):
-    """The picture."""
+    """The picture; ``classes`` is one of ``CLASS_CHOICES`` or a list of names."""
 
     vis_level: Annotated[int, Field(ge=-1)] = -1
     alpha: Fraction = 0.4
     blank_canvas: bool = False
     save_orig: bool = True
     save_ext: Literal["jpg", "png", "tiff"] = "jpg"
-    classes: Annotated[ClassChoice | tuple[PartOfName, ...], BeforeValidator(_as_list)] = "predicted"
+    classes: Annotated[Any, PlainValidator(_classes)] = "predicted"
     convert: Convert = "percentile"
     use_ref_scores: bool = True
     blur: bool = False
@@ -292,9 +329,22 @@ def _require_numbered(label_dict: dict[str, int], n_classes: int | None, where: 
 
 
 def _explain(issue: Any) -> str:
-    key = ".".join(str(part) for part in issue["loc"]) or "file"
+    *place, name = (str(part) for part in issue["loc"]) if issue["loc"] else ("file",)
+    key = ".".join((*place, name))
     if issue["type"] == "extra_forbidden":
-        return f"unknown key {key}"
+        return f"unknown key {key}; known: {', '.join(_known_keys(place))}"
     if issue["type"] == "missing":
-        return f"key {key} is missing"
+        kind = "key" if place else "section"
+        return f"{kind} {key} is missing; known: {', '.join(_known_keys(place))}"
     return f"{key} = {issue['input']!r}: {issue['msg']}"
+
+
+def _known_keys(place: Sequence[str]) -> list[str]:
+    """Return the keys of a section, of the n-th sample those of a sample, of the file its sections."""
+    if not place:
+        return list(HeatmapConfig.model_fields)
+    if len(place) > 1:
+        return list(Sample.model_fields)
+    section = HeatmapConfig.model_fields[place[0]].annotation
+    assert section is not None
+    return list(section.model_fields)

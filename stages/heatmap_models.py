@@ -178,11 +178,9 @@ def open_models(config: HeatmapConfig, device: torch.device) -> list[AttentionMo
     Raises:
         UsageError: see ``AttentionModel``, or a pattern fits no file.
     """
-    given = config.model_arguments.ckpt_path
-    named = given if isinstance(given, dict) else {"": given}
     models = [
-        AttentionModel(name, [found for text in _as_texts(paths) for found in _files(text)], config, device)
-        for name, paths in named.items()
+        AttentionModel(name, [found for text in texts for found in _files(text)], config, device)
+        for name, texts in config.model_arguments.checkpoints.items()
     ]
     for model in models:
         if model.embed_dim != models[0].embed_dim:
@@ -191,10 +189,6 @@ def open_models(config: HeatmapConfig, device: torch.device) -> list[AttentionMo
                 f"{models[0].embed_dim}, {model.shown_name} {model.embed_dim}"
             )
     return models
-
-
-def _as_texts(paths: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (paths,) if isinstance(paths, str) else paths
 
 
 def _files(text: str) -> list[Path]:

@@ -76,7 +76,7 @@ def require_known_classes(config: HeatmapConfig, models: list[AttentionModel]) -
     """Refuse to show a class that no model has, naming those that there are."""
     asked = config.heatmap_arguments.classes
     known = list(dict.fromkeys(name for model in models for name in branch_names(model)))
-    unknown = [name for name in asked if name not in known] if isinstance(asked, tuple) else []
+    unknown = [name for name in asked if name not in known] if isinstance(asked, list) else []
     if unknown:
         raise UsageError(
             f"heatmap_arguments.classes: unknown {', '.join(map(repr, unknown))}; known are {', '.join(known)}, and "

@@ -454,7 +454,8 @@ def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
 @pytest.mark.parametrize(
     ("section", "key", "value", "message"),
     [
-        ("heatmap_arguments", "alhpa", 0.5, "unknown key heatmap_arguments.alhpa"),
+        ("heatmap_arguments", "alhpa", 0.5, "unknown key heatmap_arguments.alhpa; known: vis_level, alpha, "),
+        ("sample_arguments", "samples", [{"name": "a", "n": 3}], "samples.0.n; known: name, sample, seed, k, "),
         ("heatmap_arguments", "alpha", 1.5, "heatmap_arguments.alpha = 1.5"),
         ("heatmap_arguments", "cmap", "rainbows", "no colour map 'rainbows'"),
         ("patching_arguments", "overlap", 1.0, "patching_arguments.overlap = 1.0"),
@@ -465,7 +466,10 @@ def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
         ("heatmap_arguments", "classes", ["bad", "ugly"], "classes: unknown 'ugly'; known are bad, good"),
         ("heatmap_arguments", "convert", "softmax", "heatmap_arguments.convert = 'softmax'"),
         ("model_arguments", "ckpt_path", "fold_*.pt", "no file fits fold_*.pt"),
-        ("model_arguments", "ckpt_path", [], "model_arguments.ckpt_path"),
+        ("model_arguments", "ckpt_path", [], "model_arguments.ckpt_path = []: Value error, must be a checkpoint, "),
+        ("model_arguments", "ckpt_path", {"../x": "model.pt"}, "'../x' is no name for files"),
+        ("model_arguments", "ckpt_path", {"a": {"b": "c"}, "d": 5}, "must be a checkpoint, a list of them"),
+        ("heatmap_arguments", "classes", {"a": 1}, "must be predicted, label, all or a list of classes"),
         ("model_arguments", "ckpt_path", "no.pt", "no checkpoint no.pt"),
         ("model_arguments", "model_type", "clam_mb", "model_type is clam_sb, not clam_mb"),
         ("model_arguments", "model_type", "clam", "model_arguments.model_type = 'clam'"),
@@ -474,10 +478,19 @@ def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
     ],
 )
 def test_a_wrong_configuration_is_one_line_and_writes_nothing(config, tmp_path, caplog, section, key, value, message):
-    config[section][key] = value
+    config.setdefault(section, {})[key] = value
     assert run(tmp_path, config) == 2
     assert message in caplog.records[-1].getMessage() and "\n" not in caplog.records[-1].getMessage()
     assert not (tmp_path / "heatmaps").exists()
+
+
+def test_a_missing_section_is_named_with_those_there_are(config, tmp_path, caplog):
+    del config["model_arguments"]
+    config["heatmap"] = {}
+    assert run(tmp_path, config) == 2
+    said = caplog.records[-1].getMessage()
+    assert "section model_arguments is missing; known: exp_arguments, data_arguments, " in said
+    assert "unknown key heatmap; known: exp_arguments" in said
 
 
 def test_the_template_is_a_valid_configuration_with_every_key():
