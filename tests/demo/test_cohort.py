@@ -62,7 +62,7 @@ def test_the_preset_is_one_that_patching_reads(written):
 
 def test_the_heatmap_files_are_ones_that_the_program_reads(tmp_path):
     shown = demo_cohort.cohort()[:2]
-    demo_cohort.write_heatmap_files(tmp_path, shown, checkpoint="s_0_checkpoint.pt", features="features")
+    demo_cohort.write_heatmap_files(tmp_path, shown, checkpoint="s_0_checkpoint.pt", features="features", patches="out")
     config = read_config(tmp_path / demo_cohort.HEATMAP_CONFIG)
     assert config.model_arguments.ckpt_path == "s_0_checkpoint.pt"
     rows = read_rows(tmp_path / demo_cohort.HEATMAP_LIST)
