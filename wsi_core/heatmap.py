@@ -5,7 +5,6 @@ the picture can be painted by itself, so that beside the picture little memory i
 time.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
@@ -15,7 +14,7 @@ import matplotlib
 import numpy as np
 from tqdm import tqdm
 
-from utils.processors import usable_processors
+from utils.threads import in_threads
 from wsi_core.contours import Contour, TissueMask
 from wsi_core.grid import Region
 from wsi_core.heatmap_blur import Blur
@@ -27,7 +26,7 @@ from wsi_core.slide import Slide
 HEATMAP_DOWNSAMPLE = 32  # the coarsest level up to this downsample is segmented and painted where none is given
 WHITE = 255
 BLOCK_PX = 2048  # side of what is painted at once: a whole number of tiles of most slides
-WIDEST_BLOCK_PX = 4096  # where the blur reaches far, so that little is painted twice
+WIDE_BLOCK_PX = 4096  # where the blur reaches far, so that little is painted twice
 
 RoiPatches = Literal["inside", "touching"]
 
@@ -119,14 +118,14 @@ class HeatmapPainter:
         self.downsample_xy = slide.level_downsamples[level]
         downsample = np.asarray(self.downsample_xy)
         origin = (0, 0) if region is None else region.top_left
-        self.size_px = slide.level_dimensions[level] if region is None else _size_at(region, downsample)
+        self.size_px = picture_size(slide, level, region)
         scale_x, scale_y = 1 / downsample
         threshold = _threshold(style, len(scores))
         values = scores >= threshold if style.binarize else scores
         self._scores = ScoreMap(coords - np.asarray(origin), values, patch_size_level0, shown=scores >= threshold)
         self._tissue = TissueMask(contours, (scale_x, scale_y), origin)
         self._blur = Blur(_blur_kernel(patch_size_level0, downsample, style.overlap)) if style.blur else None
-        self._colours = _colour_table(style.cmap)
+        self._colours = colour_table(style.cmap)
         self._style = style
         self._slide = None if style.blank_canvas else LevelReader(slide, level, origin)
 
@@ -145,10 +144,9 @@ class HeatmapPainter:
 
     @property
     def block_px(self) -> int:
-        """Side of the squares that are best painted at once."""
-        if self._blur is None:
-            return BLOCK_PX
-        return min(max(BLOCK_PX, 4 * max(self._blur.reach_px)), WIDEST_BLOCK_PX)
+        """Side of the squares that are best painted at once, a power of 2."""
+        reaches_far = self._blur is not None and 4 * max(self._blur.reach_px) > BLOCK_PX
+        return WIDE_BLOCK_PX if reaches_far else BLOCK_PX
 
     def whole(self) -> np.ndarray:
         """Paint the picture on all processors; uint8 RGB (H, W, 3).
@@ -163,10 +161,10 @@ class HeatmapPainter:
             picture[block.slices] = self.paint(block)
 
         blocks = list(rectangles(self.size_px, self.block_px))
-        with ThreadPoolExecutor(min(usable_processors(), len(blocks))) as pool:
-            painted = pool.map(paint, blocks)
-            for _ in tqdm(painted, total=len(blocks), unit="block", leave=False, delay=1, dynamic_ncols=True):
-                pass
+        for _ in tqdm(
+            in_threads(paint, blocks), total=len(blocks), unit="block", leave=False, delay=1, dynamic_ncols=True
+        ):
+            pass
         return picture
 
     def paint(self, part: Rectangle) -> np.ndarray:
@@ -217,8 +215,11 @@ class HeatmapPainter:
         return image if alpha == 1 else cv2.addWeighted(image, alpha, base, 1 - alpha, 0)
 
 
-def _size_at(region: Region, downsample: np.ndarray) -> tuple[int, int]:
-    corners = np.array([region.top_left, region.bottom_right]) / downsample
+def picture_size(slide: Slide, level: int, region: Region | None = None) -> tuple[int, int]:
+    """Return width and height of the picture of a level, or of a region at that level."""
+    if region is None:
+        return slide.level_dimensions[level]
+    corners = np.array([region.top_left, region.bottom_right]) / slide.level_downsamples[level]
     width, height = np.diff(corners.astype(int), axis=0)[0]
     return max(1, int(width)), max(1, int(height))
 
@@ -250,7 +251,7 @@ def _blur_kernel(patch_size_level0: int, downsample: np.ndarray, overlap: float)
     return int(width), int(height)
 
 
-def _colour_table(cmap: str) -> np.ndarray:
+def colour_table(cmap: str) -> np.ndarray:
     """Return the 256 colours of a colour map, uint8 RGB (256, 1, 3)."""
     table = matplotlib.colormaps[cmap].resampled(256)(np.arange(256))[:, None, :3]
     return (table * 255).astype(np.uint8)

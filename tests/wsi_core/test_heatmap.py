@@ -127,7 +127,7 @@ def test_strips_show_what_the_whole_would(tmp_path, monkeypatch, blur, region, b
     with Slide(tmp_path / "odd.tif") as slide:
         whole = draw_heatmap(slide, SLANTED, coords, scores, 200, 1, style, region)
         monkeypatch.setattr("wsi_core.heatmap.BLOCK_PX", 70)
-        monkeypatch.setattr("wsi_core.heatmap.WIDEST_BLOCK_PX", 70)
+        monkeypatch.setattr("wsi_core.heatmap.WIDE_BLOCK_PX", 70)
         strips = draw_heatmap(slide, SLANTED, coords, scores, 200, 1, style, region)
     # OpenSlide takes whole level-0 pixels, so the slide below a strip may lie a sixth of a pixel off
     assert np.abs(strips.astype(int) - whole).max() <= grey_levels
