@@ -1,5 +1,6 @@
 """Results of a heatmap experiment as ``create_heatmaps.py`` leaves them, with attention that can be foretold."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from wsi_core.attention_file import PatchScores, write_scores
 from wsi_core.contours import Contour
 from wsi_core.heatmap_layers import Layer, ModelPrediction, SlideLayers, write_layers
 from wsi_core.outlines.geojson_file import write_geojson
+from wsi_core.percentiles import to_percentiles
 from wsi_core.slide import Slide
 
 SIDE = 128  # of a patch, in level-0 pixels
 MPP = 0.5
 THUMBNAIL_PX = (256, 192)
 CLASSES = ("normal", "tumor")
+ODD_ID = "<img src=x onerror=alert(1)> #?%2f\"' é"
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -43,6 +46,13 @@ def write_map(path: Path, score: Score, step: int) -> str:
     coords = grid(step)
     write_scores(path, PatchScores(coords, score(*coords.T.astype(float)).astype(np.float32), scale="raw"))
     return path.name
+
+
+def percentile_of(corner: tuple[int, int], score: Score) -> float:
+    """Return the percentile of a patch without overlap."""
+    coords = grid(SIDE)
+    percentiles = to_percentiles(score(*coords.T.astype(float)).astype(np.float32))
+    return float(percentiles[(coords == corner).all(axis=1)][0])
 
 
 def write_slide_results(
@@ -109,12 +119,15 @@ def write_config(experiment: Path, data_dir: Path | dict[str, str]) -> None:
 
 
 def fabricate_experiment(root: Path) -> Path:
-    """Write an experiment of three slides: a right one, a wrong one, and one whose file is gone; return its folder."""
+    """Write an experiment and return its folder.
+
+    It has four slides: ``right``, ``wrong`` and ``ODD_ID``, named after what is predicted or how it is called, and
+    ``gone``, whose file is gone.
+    """
     slides, experiment = root / "slides", root / "raw" / "exp"
     write_config(experiment, slides)
     slide = small_slide(slides / "right.tif")
-    other = small_slide(slides / "wrong.tif")
-    gone = small_slide(slides / "gone.tif")
+    other, gone, odd = (shutil.copy(slide, slides / f"{name}.tif") for name in ("wrong", "gone", ODD_ID))
     write_slide_results(experiment / "tumor" / "right", slide, "right")
     write_slide_results(
         experiment / "normal" / "wrong", other, "wrong", label="normal", probability=0.6, with_fine=False
@@ -122,5 +135,6 @@ def fabricate_experiment(root: Path) -> Path:
     write_slide_results(
         experiment / "normal" / "gone", gone, "gone", label="normal", predicted="normal", probability=0.75
     )
+    write_slide_results(experiment / "tumor" / ODD_ID, odd, ODD_ID, probability=0.8, with_fine=False)
     gone.unlink()
     return experiment
