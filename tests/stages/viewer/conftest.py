@@ -103,7 +103,9 @@ def watched_page(browser: Browser, address: str, size: dict) -> Iterator[Page]:
     page.set_default_timeout(8000)
     page.on("console", lambda message: message.type in ("error", "warning") and wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: asked.url.startswith(address) or wrong.append(f"asked for {asked.url}"))
+    page.on(
+        "request", lambda asked: asked.url.startswith((address, "about:")) or wrong.append(f"asked for {asked.url}")
+    )
     page.on("dialog", lambda dialog: (wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
     yield page
     context.close()
