@@ -51,6 +51,7 @@ class Page {
     this.update(new Set([...OVERLAY, "opacity", "contours", "side"]));
     listenToKeys(this.keys());
     byId("back").href = listOrder.address;
+    state.write();
   }
 
   /** Show the place of the address, or the whole slide. */

@@ -26,9 +26,14 @@ export class State {
     const changed = new Set(Object.keys(values).filter((name) => values[name] !== this.values[name]));
     if (!changed.size) return;
     Object.assign(this.values, values);
+    this.write();
+    for (const listener of this.listeners) listener(changed);
+  }
+
+  /** Bring the address up to date, soon. */
+  write() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => history.replaceState(null, "", this.hash()), WRITE_AFTER_MS);
-    for (const listener of this.listeners) listener(changed);
   }
 
   /** Return the address of this view, or, without its place, of the same settings for another slide. */

@@ -61,10 +61,24 @@ def slide_to(slider: Locator, value: int) -> None:
     slider.fill(str(value))
 
 
-def view_of(page: Page) -> dict[str, str]:
-    """Return what the link says, once it is up to date."""
-    page.wait_for_timeout(250)
-    return {name: values[0] for name, values in parse_qs(urlparse(page.url).fragment).items()}
+def view_in(address: str) -> dict[str, str]:
+    """Return what a link says."""
+    return {name: values[0] for name, values in parse_qs(urlparse(address).fragment).items()}
+
+
+def wait_for_link(page: Page, is_right: Callable[[dict[str, str]], bool]) -> None:
+    """Wait until the link of the page says what it should, or fail."""
+    page.wait_for_url(lambda address: is_right(view_in(address)))
+
+
+def wait_for_view(page: Page, **expected: object) -> None:
+    """Wait until the link has these values, where they are None none."""
+    wait_for_link(
+        page,
+        lambda view: all(
+            view.get(name) == (value if value is None else str(value)) for name, value in expected.items()
+        ),
+    )
 
 
 def test_a_slide_opens_as_a_whole_with_what_is_known_of_it(page, viewer):
@@ -74,7 +88,7 @@ def test_a_slide_opens_as_a_whole_with_what_is_known_of_it(page, viewer):
     expect(page.locator("#predictions caption").first).to_have_text("clam (clam_mb, 5 folds)")
     expect(page.locator(".scale-bar")).to_have_text("100 µm")
     expect(page.locator("#strip img")).to_have_count(16)
-    assert "x" not in view_of(page) and view_of(page)["opacity"] == "40"
+    wait_for_view(page, x=None, zoom=None, opacity=40)
 
 
 def test_the_colour_over_a_patch_is_that_of_its_score(show):
@@ -92,7 +106,7 @@ def test_opacity_colours_and_the_switch_change_what_is_seen(show):
     assert colour_in_the_middle(page) == pytest.approx(blended(percentile, 0.9, "viridis"), abs=5)
     page.get_by_label("Show").uncheck()
     assert colour_in_the_middle(page) == pytest.approx(PINK, abs=5)
-    assert {"opacity": "90", "colours": "viridis", "overlay": "0"}.items() <= view_of(page).items()
+    wait_for_view(page, opacity=90, colours="viridis", overlay=0)
 
 
 def test_scores_below_the_threshold_are_not_painted(show):
@@ -126,9 +140,7 @@ def test_the_original_stands_beside_it_at_the_same_place(show):
     page.mouse.down()
     page.mouse.move(box["x"] + 100, box["y"] + 150, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(400)  # it rolls on for a while
-    x, y = (int(view_of(page)[name]) for name in "xy")
-    assert x >= MIDDLE[0] + 95 and y >= MIDDLE[1] + 45
+    wait_for_link(page, lambda view: int(view["x"]) >= MIDDLE[0] + 95 and int(view["y"]) >= MIDDLE[1] + 45)
     page.keyboard.press("o")
     page.mouse.move(box["x"] + 200, 5)
     settled(page)
@@ -147,9 +159,7 @@ def test_outlines_of_the_tissue_are_drawn_where_it_begins(show):
 def test_a_patch_of_the_strip_moves_the_view_there_and_tells_its_place(show):
     page = show()
     page.get_by_role("button", name="Rank 80").click()
-    page.wait_for_timeout(400)
-    view = view_of(page)
-    assert (int(view["x"]), int(view["y"])) == pytest.approx((256 + 64, 256 + 64), abs=1)
+    wait_for_view(page, x=256 + 64, y=256 + 64)
     expect(page.get_by_role("button", name="Rank 80")).to_have_attribute("aria-current", "true")
 
 
@@ -173,17 +183,14 @@ def test_the_keyboard_does_what_the_help_says(show):
     page.keyboard.press("Escape")
     for key in ("o", "c", "s", ".", "]"):
         page.keyboard.press(key)
-    changed = {"overlay": "0", "contours": "1", "side": "1", "opacity": "55", "from": "5"}
-    assert changed.items() <= view_of(page).items()
+    wait_for_view(page, overlay=0, contours=1, side=1, opacity=55, **{"from": 5})
     page.keyboard.press("s")
     page.keyboard.press("+")
-    page.wait_for_timeout(400)
-    assert view_of(page)["zoom"] == "1"
+    wait_for_view(page, zoom=1)
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(400)
-    assert int(view_of(page)["x"]) == pytest.approx(MIDDLE[0] + 80, abs=2)
+    wait_for_view(page, x=MIDDLE[0] + 80)
     page.keyboard.press("0")
-    assert "zoom" not in view_of(page)
+    wait_for_view(page, zoom=None)
 
 
 def test_from_slide_to_slide_settings_stay(show, viewer):
@@ -193,8 +200,7 @@ def test_from_slide_to_slide_settings_stay(show, viewer):
     page.keyboard.press("p")
     expect(page).to_have_url(re.compile(order[at - 1]))
     settled(page)
-    view = view_of(page)
-    assert (view["opacity"], view["colours"]) == ("70", "magma") and "x" not in view
+    wait_for_view(page, opacity=70, colours="magma", x=None)
     page.keyboard.press("n")
     expect(page).to_have_url(re.compile(order[at]))
 
@@ -203,18 +209,17 @@ def test_the_link_restores_the_view(show):
     link = {"x": 700, "y": 450, "zoom": 1.25, "model": "abmil", "class_name": "", "scores_of": "fine",
             "colours": "turbo", "opacity": 65, "from": 30, "overlay": 1, "contours": 1, "side": 1}  # fmt: skip
     page = show("right", **link)
-    page.wait_for_timeout(300)
-    assert view_of(page) == {name: str(value) for name, value in link.items() if value != ""}
+    wait_for_link(page, lambda view: view == {name: str(value) for name, value in link.items() if value != ""})
     expect(page.get_by_label("Model")).to_have_value("abmil")
     expect(page.get_by_label("Original beside it")).to_be_checked()
     page.evaluate("location.hash = location.hash.replace('opacity=65', 'opacity=20').replace('x=700', 'x=800')")
     expect(page.get_by_role("slider", name="Opacity")).to_have_value("20")
-    assert view_of(page)["x"] == "800"
+    wait_for_view(page, x=800)
 
 
 def test_a_link_that_makes_no_sense_shows_the_slide_all_the_same(show):
     page = show(x="nan", zoom="", model="<b>", scores_of="none", colours="nowhere", opacity=1000)
-    assert view_of(page)["colours"] == "jet" and view_of(page)["opacity"] == "40"
+    wait_for_view(page, colours="jet", opacity=40)
     expect(page.get_by_label("Model")).to_have_value("clam")
 
 
