@@ -63,19 +63,19 @@ class HeatmapPaths:
         """
         return self.raw(f"_{self._overlap}_roi_{self.config.heatmap_arguments.use_roi}{tag}.h5")
 
-    def heatmap(self, tag: str) -> Path:
+    def heatmap(self, tag: str, level: int, extension: str) -> Path:
         """Return the finished picture of a layer; its name states how it was made, 1 as 1.0."""
         show = self.config.heatmap_arguments
         overlap, alpha, threshold = map(float, (self._overlap, show.alpha, show.binary_thresh))
         return self.made(
             f"_{overlap}_roi_{int(show.use_roi)}_blur_{int(show.blur)}"
-            f"_rs_{int(show.use_ref_scores)}_bc_{int(show.blank_canvas)}_a_{alpha}_l_{show.vis_level}"
-            f"_bi_{int(show.binarize)}_{threshold}{_unlike_original(show)}{tag}.{show.save_ext}"
+            f"_rs_{int(show.use_ref_scores)}_bc_{int(show.blank_canvas)}_a_{alpha}_l_{level}"
+            f"_bi_{int(show.binarize)}_{threshold}{_unlike_original(show)}{tag}.{extension}"
         )
 
-    def original(self, level: int) -> Path:
+    def original(self, level: int, extension: str) -> Path:
         """Return the file of the slide without colours, at the level of the heatmap."""
-        return self.made(f"_orig_{level}.{self.config.heatmap_arguments.save_ext}")
+        return self.made(f"_orig_{level}.{extension}")
 
     def made(self, ending: str) -> Path:
         """Return ``<production_save_dir>/<exp>/<group>/<slide><ending>``."""

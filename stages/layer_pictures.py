@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from stages.finished_picture import FinishedPicture, save_painted
 from stages.heatmap_config import HeatmapArguments
+from stages.heatmap_outcome import predicted_values
 from stages.heatmap_paths import THUMBNAIL, HeatmapPaths
 from stages.layer_scores import ShownValues, shown_spread, shown_values, threshold_of
 from stages.shown_layers import ShownLayer
@@ -17,12 +18,15 @@ from wsi_core.attention_file import PatchScores
 from wsi_core.contours import Contour
 from wsi_core.grid import Region
 from wsi_core.heatmap import HEATMAP_DOWNSAMPLE, HeatmapPainter, HeatmapStyle
+from wsi_core.heatmap_legend import Legend
+from wsi_core.heatmap_memory import reduction_within
 from wsi_core.resolution import Resolution
 from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
 
 OVERLAY_PX = 1024
+OVERVIEW_GIB = 1.0  # what a small picture may take while it is painted
 # The block map and its picture are the same for every style of heatmap.
 BLOCKMAP_STYLE = HeatmapStyle(cmap="jet", alpha=0.4)
 
@@ -69,19 +73,24 @@ class LayerPictures:
 
     def save_original(self) -> None:
         """Save the slide without colours, at the level of the heatmaps, where that is asked for."""
-        if self._show.save_orig:
-            size_px = self.slide.level_dimensions[self.level]
-            self._save(self.paths.original(self.level), self.slide.read((0, 0), self.level, size_px))
+        if not self._show.save_orig:
+            return
+        made = self._planned(region=None)
+        nothing, none = np.empty((0, 2), np.int64), np.empty(0)
+        with HeatmapPainter(
+            self.slide, [], nothing, none, self.patch_size_level0, made.level, HeatmapStyle()
+        ) as painter:
+            self._save(self.paths.original(made.level, made.extension), painter, made)
 
     def save_heatmaps(self, scores: Mapping[ShownLayer, PatchScores]) -> None:
         """Draw each layer at the level that is asked for, and of an ensemble how far its folds differ."""
+        made = self._planned(self.region)
         for layer, of_layer in scores.items():
             shown, style = self._shown(layer, of_layer)
-            self._save(self.paths.heatmap(layer.tag), self._heatmap(of_layer.coords, shown, style))
+            self._save_heatmap(layer, layer.tag, of_layer.coords, shown, style, made)
             if of_layer.spread is not None:
-                spread = shown_spread(of_layer)
-                plain = replace(style, binarize=False)
-                self._save(self.paths.heatmap(f"{layer.tag}_spread"), self._heatmap(of_layer.coords, spread, plain))
+                spread, plain = shown_spread(of_layer), replace(style, binarize=False)
+                self._save_heatmap(layer, f"{layer.tag}_spread", of_layer.coords, spread, plain, made)
 
     @property
     def _show(self) -> HeatmapArguments:
@@ -106,20 +115,50 @@ class LayerPictures:
         level = self.slide.best_level(HEATMAP_DOWNSAMPLE)
         size = self.patch_size_level0
         with HeatmapPainter(self.slide, self.contours, coords, values, size, level, style) as painter:
-            return painter.whole()
+            return painter.whole(reduction_within(self.slide, level, OVERVIEW_GIB))
 
-    def _heatmap(self, coords: np.ndarray, shown: ShownValues, style: HeatmapStyle) -> np.ndarray:
-        size, region = self.patch_size_level0, self.region
-        roi = self._show.roi_patches
+    def _planned(self, region: Region | None) -> FinishedPicture:
+        max_memory_gb = self.paths.config.data_arguments.max_memory_gb
+        return FinishedPicture.planned(self.slide, self.level, self._show, max_memory_gb, region)
+
+    def _save_heatmap(
+        self,
+        layer: ShownLayer,
+        tag: str,
+        coords: np.ndarray,
+        shown: ShownValues,
+        style: HeatmapStyle,
+        made: FinishedPicture,
+    ) -> None:
+        # a level that was not asked for shows in the name; -1 stands for any
+        level = made.level if made.level != self.level else self._show.vis_level
+        path = self.paths.heatmap(tag, level, made.extension)
+        size, region, roi = self.patch_size_level0, self.region, self._show.roi_patches
         with HeatmapPainter(
-            self.slide, self.contours, coords, shown.values, size, self.level, style, region, roi
+            self.slide, self.contours, coords, shown.values, size, made.level, style, region, roi
         ) as painter:
-            return painter.whole()
+            self._save(path, painter, made, self._legend(layer, shown) if self._show.legend else None)
 
-    def _save(self, path: Path, picture: np.ndarray) -> None:
-        """Save a finished picture, made smaller by ``custom_downsample``."""
-        factor = self._show.custom_downsample
-        if factor > 1:
-            size = (max(1, picture.shape[1] // factor), max(1, picture.shape[0] // factor))
-            picture = np.asarray(Image.fromarray(picture).resize(size))
-        save_picture(path, picture)
+    def _save(self, path: Path, painter: HeatmapPainter, made: FinishedPicture, legend: Legend | None = None) -> None:
+        save_painted(
+            path,
+            painter,
+            made,
+            custom_downsample=self._show.custom_downsample,
+            legend=legend,
+            mpp_level0_xy=None if self.resolution is None else self.resolution.mpp_xy,
+        )
+
+    def _legend(self, layer: ShownLayer, shown: ShownValues) -> Legend:
+        model, config = layer.model, self.paths.config
+        folds = f", {model.n_folds} folds" if model.n_folds > 1 else ""
+        named = f"{model.name}: " if model.name else ""
+        said = predicted_values(model.outcome, layer.prediction.folds).mean
+        lines = [
+            f"model: {named}{model.head.name}{folds}",
+            "predicted: " + ", ".join(f"{name} {value:.3f}" for name, value in said.items()),
+            f"encoder: {config.encoder_arguments.model_name}",
+        ]
+        if layer.class_name:
+            lines.insert(1, f"attention for: {layer.class_name}")
+        return Legend(self._show.cmap, shown.low, shown.high, f"{self.paths.slide_id}: {shown.title}", lines)

@@ -148,17 +148,27 @@ class HeatmapPainter:
         reaches_far = self._blur is not None and 4 * max(self._blur.reach_px) > BLOCK_PX
         return WIDE_BLOCK_PX if reaches_far else BLOCK_PX
 
-    def whole(self) -> np.ndarray:
-        """Paint the picture on all processors; uint8 RGB (H, W, 3).
+    def whole(self, reduction: int = 1) -> np.ndarray:
+        """Paint the picture on all processors.
+
+        Args:
+            reduction: how many times smaller it gets, a power of 2 up to a block's side; pixels are averaged.
+
+        Returns:
+            uint8 RGB (H, W, 3).
 
         Raises:
             ItemError: the slide is damaged.
         """
-        width, height = self.size_px
+        width, height = (max(1, side // reduction) for side in self.size_px)
         picture = np.empty((height, width, 3), np.uint8)
 
         def paint(block: Rectangle) -> None:
-            picture[block.slices] = self.paint(block)
+            part = block.reduced(reduction).within((width, height))
+            painted = self.paint(block)
+            if reduction > 1 and part.width and part.height:
+                painted = cv2.resize(painted, part.size_px, interpolation=cv2.INTER_AREA)
+            picture[part.slices] = painted[: part.height, : part.width]
 
         blocks = list(rectangles(self.size_px, self.block_px))
         for _ in tqdm(

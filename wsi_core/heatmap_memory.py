@@ -4,7 +4,7 @@ from typing import Literal
 
 from utils.processors import usable_processors
 from wsi_core.grid import Region
-from wsi_core.heatmap import picture_size
+from wsi_core.heatmap import BLOCK_PX, picture_size
 from wsi_core.slide import Slide
 
 Output = Literal["array", "tiff"]
@@ -13,6 +13,7 @@ ARRAY_BYTES = 3 + 3 + 4
 # what is left of a pixel for the levels of a pyramid beyond those that a block gives
 TIFF_BYTES = 3 / 16**2
 GIB_PER_PROCESSOR = 0.25  # for the block that it paints, where the blur reaches far
+LEAST_ROOM_GIB = 0.1  # some picture is better than none
 GIB = 2**30
 
 
@@ -37,3 +38,16 @@ def finest_level_within(
     levels = range(level, len(slide.level_dimensions))
     fitting = (n for n in levels if heatmap_memory_gib(slide, n, output, region) <= max_memory_gb)
     return next(fitting, None)
+
+
+def reduction_within(slide: Slide, level: int, max_memory_gb: float, region: Region | None = None) -> int:
+    """Return how many times smaller a heatmap has to be, a power of 2, to take up to ``max_memory_gb`` GiB as an array.
+
+    For slides without a level that is coarse enough.
+    """
+    width, height = picture_size(slide, level, region)
+    room = max(max_memory_gb - GIB_PER_PROCESSOR * usable_processors(), LEAST_ROOM_GIB) * GIB
+    reduction = 1
+    while width * height * ARRAY_BYTES / reduction**2 > room and reduction < BLOCK_PX:
+        reduction *= 2
+    return reduction

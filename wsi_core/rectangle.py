@@ -44,6 +44,10 @@ class Rectangle:
         right, bottom = -(-(self.x + self.width) // step_px), -(-(self.y + self.height) // step_px)
         return Rectangle(left, top, right * step_px - left, bottom * step_px - top)
 
+    def reduced(self, times: int) -> "Rectangle":
+        """Return where it is in a picture so many times smaller; it lies at a multiple of ``times`` here."""
+        return Rectangle(self.x // times, self.y // times, max(1, self.width // times), max(1, self.height // times))
+
     def within(self, size_px: tuple[int, int]) -> "Rectangle":
         """Return what lies in a picture of this width and height."""
         left, top = max(0, self.x), max(0, self.y)
