@@ -34,7 +34,7 @@ def heatmap_memory_gib(slide: Slide, level: int, output: Output, region: Region 
 def finest_level_within(
     slide: Slide, level: int, max_memory_gb: float, output: Output, region: Region | None = None
 ) -> int | None:
-    """Return the finest level, ``level`` or a coarser one, whose heatmap takes at most ``max_memory_gb`` GiB, if any."""
+    """Return the finest level, ``level`` or a coarser one, whose heatmap takes up to ``max_memory_gb`` GiB, if any."""
     levels = range(level, len(slide.level_dimensions))
     fitting = (n for n in levels if heatmap_memory_gib(slide, n, output, region) <= max_memory_gb)
     return next(fitting, None)

@@ -9,7 +9,7 @@ from demo.slides import write_pyramid
 from tests.slides import TISSUE, small_slide
 from wsi_core.contours import Contour
 from wsi_core.grid import Region
-from wsi_core.heatmap import HeatmapStyle, draw_heatmap
+from wsi_core.heatmap import HeatmapStyle, draw_heatmap, in_region
 from wsi_core.patch_sampling import sample_patches
 from wsi_core.percentiles import percentiles_among, to_percentiles
 from wsi_core.score_map import patch_cells, score_grid
@@ -97,6 +97,15 @@ def test_a_region_shows_its_part_and_patches_whose_corner_lies_in_it(slide):
     painted = (picture != 255).any(axis=2)
     assert painted[100, 100]  # the patch at x 512
     assert not painted[100, :12].any()  # the patch at x 256 begins outside
+
+
+def test_a_region_shows_patches_that_touch_it_where_asked_for(slide):
+    region = Region((512, 256), (1408, 600))
+    coords = np.array([[256, 256], [300, 400], [1200, 500], [1408, 300], [600, 0], [600, 1]])
+    assert in_region(coords, 256, region, "touching").tolist() == [False, True, True, False, False, True]
+    picture = draw(slide, region=Region((300, 300), (1500, 600)), roi_patches="touching")
+    painted = (picture != 255).any(axis=2)
+    assert painted[:200, :460].all()  # the patch whose corner is at 256
 
 
 def test_alpha_blends_with_the_slide(slide):
