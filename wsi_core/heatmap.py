@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Literal
 
 import cv2
-import matplotlib
 import numpy as np
 from tqdm import tqdm
 
 from utils.threads import in_threads
+from wsi_core.colour_map import colour_numbers, colour_table
 from wsi_core.contours import Contour, TissueMask
 from wsi_core.grid import Region
 from wsi_core.heatmap_blur import Blur
@@ -125,7 +125,7 @@ class HeatmapPainter:
         self._scores = ScoreMap(coords - np.asarray(origin), values, patch_size_level0, shown=scores >= threshold)
         self._tissue = TissueMask(contours, (scale_x, scale_y), origin)
         self._blur = Blur(_blur_kernel(patch_size_level0, downsample, style.overlap)) if style.blur else None
-        self._colours = colour_table(style.cmap)
+        self._colours = colour_table(style.cmap)[:, None]
         self._style = style
         self._slide = None if style.blank_canvas else LevelReader(slide, level, origin)
 
@@ -218,7 +218,7 @@ class HeatmapPainter:
 
     def _coloured(self, means: np.ndarray) -> np.ndarray:
         """Return uint8 RGB (h, w, 3) for scores (h, w) from 0 to 1."""
-        return cv2.applyColorMap(np.minimum(means * 256, 255).astype(np.uint8), self._colours)
+        return cv2.applyColorMap(colour_numbers(means), self._colours)
 
     def _blended(self, image: np.ndarray, base: np.ndarray) -> np.ndarray:
         alpha = self._style.alpha
@@ -259,9 +259,3 @@ def _blur_kernel(patch_size_level0: int, downsample: np.ndarray, overlap: float)
     cell_px = np.ceil(patch_size_level0 / downsample)
     width, height = (cell_px * (1 - overlap)).astype(int) * 2 + 1
     return int(width), int(height)
-
-
-def colour_table(cmap: str) -> np.ndarray:
-    """Return the 256 colours of a colour map, uint8 RGB (256, 1, 3)."""
-    table = matplotlib.colormaps[cmap].resampled(256)(np.arange(256))[:, None, :3]
-    return (table * 255).astype(np.uint8)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from wsi_core.colour_map import N_COLOURS, colour_table
 from wsi_core.fitted_text import font, wrapped
-from wsi_core.heatmap import colour_table
 
 BACKGROUND_RGB, TEXT_RGB, FRAME_RGB = (255, 255, 255), (30, 30, 30), (120, 120, 120)
 LEAST_TEXT_PX = 12
@@ -87,8 +87,8 @@ def draw_legend(legend: Legend, width_px: int, text_px: int = LEAST_TEXT_PX) -> 
 def colour_bar(cmap: str, size_px: tuple[int, int]) -> np.ndarray:
     """Show a colour map from its first colour, left, to its last; uint8 RGB (H, W, 3) of this width and height."""
     width, height = size_px
-    numbers = np.arange(width) * 256 // width
-    return np.repeat(colour_table(cmap)[numbers, 0][None], height, axis=0)
+    numbers = np.arange(width) * N_COLOURS // width
+    return np.repeat(colour_table(cmap)[numbers][None], height, axis=0)
 
 
 def _write(

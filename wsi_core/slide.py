@@ -144,9 +144,14 @@ class Slide:
                 f"{self.path.name}: cannot read {size_px[0]}x{size_px[1]} px at x={x} y={y}, level {level}: {error}",
                 STATUS_UNREADABLE,
             ) from error
-        if self._background == "white" and region.mode == "RGBA":
+        if self._background == "white" and _is_transparent(region):
             region = Image.alpha_composite(Image.new("RGBA", region.size, "white"), region)
         return np.asarray(region if region.mode == "RGB" else region.convert("RGB"))
+
+
+def _is_transparent(region: Image.Image) -> bool:
+    """Tell whether any pixel is; it is quicker to ask than to put all of them on a background."""
+    return region.mode == "RGBA" and region.getchannel("A").getextrema() != (255, 255)
 
 
 def is_plain_image(path: Path) -> bool:

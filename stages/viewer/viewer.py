@@ -9,17 +9,19 @@ from PIL import Image
 
 from stages.viewer.cache import Cache
 from stages.viewer.layer_scores import LayerScores, PatchScore
-from stages.viewer.overlay_tiles import COLOUR_MAPS, colour_bar, overlay_tile
+from stages.viewer.overlay_tiles import COLOUR_MAPS, colour_bar, grid_of, overlay_tile
 from stages.viewer.results import STATUS_NOT_THERE, Results, ViewedSlide
 from stages.viewer.slide_handles import SlideHandle, SlideHandles
 from stages.viewer.slide_tiles import as_jpeg, cut_out, read_area
 from stages.viewer.tile_grid import TILE_PX, Tile, max_shrink
 from utils.errors import ItemError
 from wsi_core.outlines.geojson_file import read_geojson
+from wsi_core.score_map import ScoreGrid
 
 ScoresOf = Literal["block", "fine"]
 SCORES_OF: tuple[ScoresOf, ...] = get_args(ScoresOf)
 KEPT_PATCHES = 4_000_000  # of layers; about 100 bytes each
+KEPT_GRIDS_MIB = 128  # so that other colours and thresholds do not wait for the scores
 KEPT_THUMBNAILS = 32
 SHOWN_PATCHES = 8  # at either end of the ranking
 PATCH_PICTURE_PX = 160
@@ -38,6 +40,7 @@ class Viewer:
         self.results = results
         self._handles = handles
         self._tiles: Cache[bytes] = Cache(cache_mib * 2**20, len)
+        self._grids: Cache[ScoreGrid] = Cache(KEPT_GRIDS_MIB * 2**20, _bytes_of)
         self._scores: Cache[LayerScores] = Cache(KEPT_PATCHES, len)
         self._thumbnails: Cache[Image.Image] = Cache(KEPT_THUMBNAILS, lambda picture: 1)
 
@@ -98,13 +101,15 @@ class Viewer:
         viewed = self.results.slide(key)
         size_px = _size_px(viewed, tile)
         _require_on_offer(colour_map, viewed)
-        asked_for = (key, viewed.read_at_ns, layer, scores_of, tile, colour_map, threshold_percent)
+        place = (key, viewed.read_at_ns, layer, scores_of, tile)
+
+        def scores() -> ScoreGrid:
+            return grid_of(self.scores(viewed, layer, scores_of).map, tile, size_px)
 
         def paint() -> bytes:
-            scores = self.scores(viewed, layer, scores_of).map
-            return overlay_tile(scores, tile, size_px, colour_map, threshold_percent)
+            return overlay_tile(self._grids.get(place, scores), colour_map, threshold_percent)
 
-        return self._tiles.get(asked_for, paint)
+        return self._tiles.get((place, colour_map, threshold_percent), paint)
 
     def score_at(self, key: str, layer: int, scores_of: ScoresOf, x_level0: float, y_level0: float) -> dict[str, Any]:
         """Return the score at a point: ``patch`` or None, and ``of``, the number of patches."""
@@ -193,6 +198,10 @@ def _opener_of(viewed: ViewedSlide) -> Callable[[], Image.Image]:
             raise ItemError("the thumbnail is damaged", STATUS_NOT_THERE) from error
 
     return read
+
+
+def _bytes_of(grid: ScoreGrid) -> int:
+    return grid.means.nbytes + grid.covered.nbytes
 
 
 def colour_maps(viewed: ViewedSlide) -> tuple[str, ...]:
