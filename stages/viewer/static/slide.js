@@ -50,7 +50,6 @@ class Page {
     state.onChange((changed) => this.update(changed));
     this.update(new Set([...OVERLAY, "opacity", "contours", "side"]));
     listenToKeys(this.keys());
-    byId("back").href = listOrder.address;
     state.write();
   }
 
@@ -197,6 +196,7 @@ class Page {
 }
 
 hideToken();
+byId("back").href = listOrder.address;
 getJson(`${base}/facts.json`).then((facts) => new Page(facts).start()).catch((error) => {
   byId("note").textContent = error.message;
   byId("note").hidden = false;

@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from stages.viewer.app import create_app
 from stages.viewer.packages import require_leaflet
@@ -20,7 +22,6 @@ from tests.stages.viewer.fabricated import fabricate_experiment, write_config
 
 ROOT = Path(__file__).resolve().parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
 
 
 @pytest.fixture(scope="session")
@@ -63,8 +64,8 @@ def key_of(viewer: Viewer, slide_id: str) -> str:
 
 @pytest.fixture(scope="module")
 def address(experiment: Path) -> Iterator[str]:
-    """The address of the program, running."""
-    command = [sys.executable, "view_slides.py", "--results", str(experiment), "--port", "0", "--no_browser"]
+    """The address that the program prints, with a token, while it runs."""
+    command = [sys.executable, "view_slides.py", "--results", str(experiment), "--port", "0", "--no_browser", "--token"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
         assert program.stdout is not None
         yield program.stdout.readline().strip()
@@ -83,22 +84,33 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, address: str) -> StorageState:
+    """What the browser keeps of its first visit, with the token, which then leaves the address bar."""
+    with closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.goto(f"{address}#sort=1")
+        page.wait_for_url(f"{address.partition('?')[0]}#sort=1")
+        return context.storage_state()
+
+
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
+def page(browser: Browser, address: str, cookies: StorageState) -> Iterator[Page]:
     """A page of a desktop; nothing may go wrong on it, and nothing be asked of another machine."""
-    yield from watched_page(browser, address, DESKTOP)
+    yield from watched_page(browser, address, cookies, viewport={"width": 1280, "height": 800})
 
 
 @pytest.fixture
-def phone(browser: Browser, address: str) -> Iterator[Page]:
+def phone(browser: Browser, address: str, cookies: StorageState) -> Iterator[Page]:
     """The same of a phone."""
-    yield from watched_page(browser, address, PHONE)
+    size = {"width": 390, "height": 780}
+    yield from watched_page(browser, address, cookies, viewport=size, has_touch=True, is_mobile=True)
 
 
-def watched_page(browser: Browser, address: str, size: dict) -> Iterator[Page]:
-    """Yield a page whose addresses begin with ``address``, and fail where one of its requests or scripts did."""
-    is_phone = size is PHONE
-    context = browser.new_context(base_url=address, viewport=size, has_touch=is_phone, is_mobile=is_phone)
+def watched_page(browser: Browser, address: str, cookies: StorageState, **options: Any) -> Iterator[Page]:
+    """Yield a page whose addresses are those of the program, and fail where one of its requests or scripts did."""
+    address = address.partition("?")[0]
+    context = browser.new_context(base_url=address, storage_state=cookies, **options)
     page, wrong = context.new_page(), []
     page.set_default_timeout(8000)
     page.on("console", lambda message: message.type in ("error", "warning") and wrong.append(message.text))
