@@ -39,7 +39,7 @@ def test_a_picture_that_takes_too_much_memory_is_painted_at_a_coarser_level(
     config,
     tmp_path,
     caplog,
-    monkeypatch,  # noqa: F811
+    monkeypatch,
 ):
     monkeypatch.setattr("wsi_core.heatmap_memory.GIB_PER_PROCESSOR", 0)
     config["data_arguments"]["max_memory_gb"] = 0.02
