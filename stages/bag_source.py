@@ -34,6 +34,7 @@ from wsi_core.coords_file import PatchCoords
 from wsi_core.patch_reading import PatchReading
 
 FINGERPRINT = "fingerprint"
+FEW_PATCHES = 256  # are read here: to start processes takes longer
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class BagSource:
         batch_size = self._config.exp_arguments.batch_size
         data = self._config.data_arguments
         jobs = [SlidePatches(slide_path, patches, data.reader, data.max_memory_gb) for patches in sets]
-        return SlideEncoder(jobs, [self.encoder], batch_size)
+        is_short = sum(map(len, sets)) <= FEW_PATCHES
+        return SlideEncoder(jobs, [self.encoder], batch_size, num_workers=0 if is_short else None)
 
     def _refuse_unlike(self, path: Path, made_from: Mapping[str, str], reading: PatchReading) -> None:
         """Refuse features that cannot be ranked beside those of the fine map; older files say less."""

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from demo.slides import write_pyramid
-from tests.stages.test_heatmaps import MADE, NAME, config, run  # noqa: F401
+from tests.stages.heatmap_runs import MADE, NAME, run
 from wsi_core.slide import Slide
 
 
@@ -14,7 +14,7 @@ def pictures(tmp_path, pattern):
     return sorted((tmp_path / MADE / "good").glob(pattern))
 
 
-def test_a_tiff_opens_with_its_levels_and_shows_what_a_png_does(config, tmp_path):  # noqa: F811
+def test_a_tiff_opens_with_its_levels_and_shows_what_a_png_does(config, tmp_path):
     assert run(tmp_path, config) == 0
     config["heatmap_arguments"] |= {"save_ext": "tiff", "legend": True}
     assert run(tmp_path, config) == 0
@@ -27,7 +27,7 @@ def test_a_tiff_opens_with_its_levels_and_shows_what_a_png_does(config, tmp_path
     assert len(pictures(tmp_path, "s1_orig_0.tiff")) == 1
 
 
-def test_a_picture_too_large_for_jpeg_is_written_as_tiff(config, tmp_path, caplog, monkeypatch):  # noqa: F811
+def test_a_picture_too_large_for_jpeg_is_written_as_tiff(config, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("stages.finished_picture.JPEG_MAX_SIDE_PX", 2000)
     config["heatmap_arguments"]["save_ext"] = "jpg"
     assert run(tmp_path, config) == 0
@@ -50,7 +50,7 @@ def test_a_picture_that_takes_too_much_memory_is_painted_at_a_coarser_level(
         assert picture.size == slide.level_dimensions[1]
 
 
-def test_a_slide_without_a_coarser_level_is_shown_smaller(config, tmp_path, caplog, monkeypatch):  # noqa: F811
+def test_a_slide_without_a_coarser_level_is_shown_smaller(config, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("wsi_core.heatmap_memory.GIB_PER_PROCESSOR", 0)
     monkeypatch.setattr("wsi_core.heatmap_memory.LEAST_ROOM_GIB", 0)
     with Slide(tmp_path / "slides/s1.tif") as slide:
@@ -64,7 +64,7 @@ def test_a_slide_without_a_coarser_level_is_shown_smaller(config, tmp_path, capl
 
 
 @pytest.mark.parametrize("factor", [1, 2])
-def test_a_legend_stands_below_the_picture(config, tmp_path, factor):  # noqa: F811
+def test_a_legend_stands_below_the_picture(config, tmp_path, factor):
     config["heatmap_arguments"] |= {"legend": True, "custom_downsample": factor}
     assert run(tmp_path, config) == 0
     with Image.open(tmp_path / MADE / "good" / f"s1_{NAME}") as picture:

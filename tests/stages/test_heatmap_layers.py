@@ -13,13 +13,11 @@ from datasets.features_file import read_features_h5
 from models.checkpoint import load_model
 from models.inference import bag_prediction
 from stages.encoding import SlideEncoder
-from tests.stages.test_heatmaps import MADE, NAME, RAW, config, extracted, run, write_checkpoint  # noqa: F401
+from tests.stages.heatmap_runs import MADE, NAME, RAW, extracted, run, write_checkpoint
 from wsi_core.attention_file import read_scores
 from wsi_core.attention_table import read_attention_table
 from wsi_core.heatmap_layers import read_layers
 from wsi_core.percentiles import percentiles_among
-
-pytestmark = pytest.mark.usefixtures("config")
 
 
 def answers(tmp_path, *checkpoints):
@@ -28,7 +26,7 @@ def answers(tmp_path, *checkpoints):
     return [bag_prediction(load_model(tmp_path / name), bag) for name in checkpoints]
 
 
-def test_every_class_of_a_model_with_branches_has_its_own_picture(config, tmp_path):  # noqa: F811
+def test_every_class_of_a_model_with_branches_has_its_own_picture(config, tmp_path):
     write_checkpoint(tmp_path / "model.pt", 0, "clam_mb")
     config["heatmap_arguments"]["classes"] = "all"
     assert run(tmp_path, config) == 0
@@ -46,7 +44,7 @@ def test_every_class_of_a_model_with_branches_has_its_own_picture(config, tmp_pa
     ("classes", "label", "shown"),
     [("label", "good", ["good"]), ("label", "", [None]), (["bad"], "good", ["bad"]), ("bad", "", ["bad"])],
 )
-def test_the_class_that_is_asked_for_is_shown(config, tmp_path, classes, label, shown):  # noqa: F811
+def test_the_class_that_is_asked_for_is_shown(config, tmp_path, classes, label, shown):
     write_checkpoint(tmp_path / "model.pt", 0, "clam_mb")
     (tmp_path / "list.csv").write_text(f"slide_id,label\ns1,{label}\n")
     config["heatmap_arguments"] |= {"classes": classes, "save_orig": False}
@@ -56,7 +54,7 @@ def test_the_class_that_is_asked_for_is_shown(config, tmp_path, classes, label, 
     assert sorted(path.name for path in pictures) == [f"s1_{NAME.replace('.png', f'{end}.png')}" for end in endings]
 
 
-def test_an_ensemble_shows_the_mean_of_its_folds_and_how_far_they_differ(config, tmp_path):  # noqa: F811
+def test_an_ensemble_shows_the_mean_of_its_folds_and_how_far_they_differ(config, tmp_path):
     for fold in (0, 2, 10):
         write_checkpoint(tmp_path / f"s_{fold}_checkpoint.pt", fold)
     config["model_arguments"]["ckpt_path"] = "s_*_checkpoint.pt"
@@ -76,7 +74,7 @@ def test_an_ensemble_shows_the_mean_of_its_folds_and_how_far_they_differ(config,
     assert (tmp_path / MADE / "good" / f"s1_{NAME.replace('.png', '_spread.png')}").is_file()
 
 
-def test_several_models_are_shown_by_name_and_each_patch_is_encoded_once(config, tmp_path, monkeypatch):  # noqa: F811
+def test_several_models_are_shown_by_name_and_each_patch_is_encoded_once(config, tmp_path, monkeypatch):
     write_checkpoint(tmp_path / "mb.pt", 1, "clam_mb")
     config["model_arguments"]["ckpt_path"] = {"sb": "model.pt", "mb": ["mb.pt"]}
     encoded, next_in_blocks = [], SlideEncoder.next_slide_in_blocks
@@ -98,14 +96,14 @@ def test_several_models_are_shown_by_name_and_each_patch_is_encoded_once(config,
     assert sum(encoded) == len(fine | block)
 
 
-def test_folds_that_are_no_ensemble_are_refused(config, tmp_path, caplog):  # noqa: F811
+def test_folds_that_are_no_ensemble_are_refused(config, tmp_path, caplog):
     write_checkpoint(tmp_path / "mb.pt", 1, "clam_mb")
     config["model_arguments"]["ckpt_path"] = ["model.pt", "mb.pt"]
     assert run(tmp_path, config) == 2
     assert "differ in model_type: model.pt clam_sb, mb.pt clam_mb" in caplog.records[-1].getMessage()
 
 
-def test_tissue_and_patches_are_those_of_patching(config, tmp_path):  # noqa: F811
+def test_tissue_and_patches_are_those_of_patching(config, tmp_path):
     extracted(config, patching="--seg")
     (tmp_path / "small.csv").write_text("sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,1000,0.1,8\n")
     assert run(tmp_path, config) == 0
@@ -116,7 +114,7 @@ def test_tissue_and_patches_are_those_of_patching(config, tmp_path):  # noqa: F8
 
 
 @pytest.mark.parametrize("other", ["--step_size 200", "--step_size 128 --patch_size 512"])
-def test_tissue_of_other_patches_is_not_taken(config, tmp_path, caplog, other):  # noqa: F811
+def test_tissue_of_other_patches_is_not_taken(config, tmp_path, caplog, other):
     extracted(config)
     again = f"--source slides --save_dir out --preset small.csv --patch --seg --no_auto_skip {other}"
     create_patches_fp.main(again.split())
@@ -125,7 +123,7 @@ def test_tissue_of_other_patches_is_not_taken(config, tmp_path, caplog, other): 
     assert "has other patches than its features" in caplog.text
 
 
-def test_patches_that_the_border_of_a_region_cuts_are_shown_where_asked_for(config, tmp_path):  # noqa: F811
+def test_patches_that_the_border_of_a_region_cuts_are_shown_where_asked_for(config, tmp_path):
     (tmp_path / "list.csv").write_text("slide_id,label,x1,x2,y1,y2\ns1,good,500,1280,256,768\n")
     config["heatmap_arguments"] |= {"use_roi": True, "roi_patches": "touching"}
     assert run(tmp_path, config) == 0
@@ -134,7 +132,7 @@ def test_patches_that_the_border_of_a_region_cuts_are_shown_where_asked_for(conf
 
 
 @pytest.mark.parametrize("convert", ["minmax", "raw"])
-def test_other_scales_show_the_same_order(config, tmp_path, convert):  # noqa: F811
+def test_other_scales_show_the_same_order(config, tmp_path, convert):
     config["heatmap_arguments"] |= {"convert": convert, "cmap": "gray", "alpha": 1.0, "blank_canvas": True}
     config["patching_arguments"]["overlap"] = 0
     assert run(tmp_path, config) == 0
@@ -148,7 +146,7 @@ def test_other_scales_show_the_same_order(config, tmp_path, convert):  # noqa: F
     assert np.abs(shown - 255 * (fine.scores - low) / (high - low)).max() <= 2
 
 
-def test_scores_are_exported_for_tables_and_for_qupath(config, tmp_path):  # noqa: F811
+def test_scores_are_exported_for_tables_and_for_qupath(config, tmp_path):
     config["sample_arguments"] = {"samples": [{"name": "top", "k": 2}, {"name": "low", "k": 3, "mode": "reverse_topk"}]}
     assert run(tmp_path, config) == 0
     table = read_attention_table(tmp_path / MADE / "good" / "s1_attention.csv")

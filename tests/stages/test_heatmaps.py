@@ -10,14 +10,11 @@ import torch
 import yaml
 from PIL import Image
 
-import create_heatmaps
 import create_patches_fp
 import extract_features_fp
 from datasets.features_file import read_features_h5, read_provenance
-from models.builder import ModelSettings, build_model
-from models.checkpoint import load_model, save_checkpoint
+from models.checkpoint import load_model
 from models.checkpoint_facts import write_checkpoint_facts
-from models.encoders.registry import find_encoder
 from models.heads.registry import HEADS
 from models.inference import attention_of_class, bag_prediction
 from stages.bag_source import BagSource
@@ -26,47 +23,12 @@ from stages.fine_bags import place_in_bag
 from stages.heatmap_config import HeatmapConfig, read_config
 from stages.slide_heatmap import attention_center_shift
 from tests.slides import small_slide, truncate
+from tests.stages.heatmap_runs import DIM, MADE, NAME, RAW, extracted, run, write_checkpoint
 from wsi_core.attention_file import read_scores
 from wsi_core.coords_file import PatchCoords, read_coords
 from wsi_core.patch_reading import PatchReading
 
 CPU = torch.device("cpu")
-DIM = find_encoder("handcrafted").dim
-PRESET = "sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,0.5,0.1,8\n"
-NAME = "0.5_roi_0_blur_0_rs_1_bc_0_a_0.4_l_0_bi_0_-1.0.png"
-RAW = "heatmaps/heatmap_raw_results/exp/good/s1/s1"
-MADE = "heatmaps/heatmap_production_results/exp"
-
-
-def write_checkpoint(path, seed, model_type="clam_sb", n_classes=2):
-    torch.manual_seed(seed)
-    save_checkpoint(path, build_model(ModelSettings(model_type, DIM, n_classes)))
-
-
-@pytest.fixture
-def config(tmp_path, monkeypatch):
-    """A slide, a checkpoint and a configuration in the current folder."""
-    monkeypatch.chdir(tmp_path)
-    small_slide(tmp_path / "slides" / "s1.tif")
-    (tmp_path / "small.csv").write_text(PRESET)
-    (tmp_path / "list.csv").write_text("slide_id,label\ns1,good\n")
-    write_checkpoint(tmp_path / "model.pt", seed=0)
-    return {
-        "exp_arguments": {"n_classes": 2, "save_exp_code": "exp"},
-        "data_arguments": {
-            "data_dir": "slides", "process_list": "list.csv", "preset": "small.csv", "slide_ext": ".tif",
-            "label_dict": {"bad": 0, "good": 1},
-        },
-        "patching_arguments": {"patch_size": 256, "overlap": 0.5},
-        "encoder_arguments": {"model_name": "handcrafted"},
-        "model_arguments": {"ckpt_path": "model.pt"},
-        "heatmap_arguments": {"vis_level": 0, "save_ext": "png"},
-    }  # fmt: skip
-
-
-def run(folder, config, *flags):
-    (folder / "c.yaml").write_text(yaml.safe_dump(config))
-    return create_heatmaps.main(["--config", "c.yaml", *flags])
 
 
 def modified(path):
@@ -166,14 +128,6 @@ def test_a_label_that_is_a_number_is_first_of_all_a_name(config, tmp_path):
     (tmp_path / "list.csv").write_text("slide_id,label\ns1,1\n")
     assert run(tmp_path, config) == 0
     assert (tmp_path / MADE / "1" / f"s1_{NAME}").is_file()
-
-
-def extracted(config, *, patching="", encoding=""):
-    """Patches and features of the slide by the programs before this one, for ``features_dir``."""
-    create_patches_fp.main(f"--source slides --save_dir out --preset small.csv --patch {patching}".split())
-    rest = "--csv_path out/process_list_autogen.csv --feat_dir feats --model_name handcrafted --num_workers 0"
-    extract_features_fp.main(f"--data_h5_dir out --data_slide_dir slides {rest} {encoding}".split())
-    config["data_arguments"]["features_dir"] = "feats"
 
 
 def test_stored_features_of_other_patches_are_refused(config, tmp_path, caplog):
