@@ -12,7 +12,7 @@ from stages.viewer.security import Access, guard
 from stages.viewer.slide_list import models_of, row_of
 from stages.viewer.tile_grid import Tile
 from stages.viewer.viewer import ScoresOf, Viewer
-from utils.errors import ItemError
+from utils.errors import PipelineError
 
 LEAFLET_FILES = ("leaflet.js", "leaflet.css")
 PICTURE_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
@@ -44,8 +44,8 @@ def _add_errors(app: Flask) -> None:
     def refuse(error: HTTPException) -> ResponseReturnValue:
         return _text(error.description or error.name, error.code or 500)
 
-    @app.errorhandler(ItemError)
-    def missing(error: ItemError) -> ResponseReturnValue:
+    @app.errorhandler(PipelineError)
+    def missing(error: PipelineError) -> ResponseReturnValue:
         return _text(str(error), 404)
 
 

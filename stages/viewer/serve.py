@@ -102,7 +102,7 @@ def _listen(app: Any, host: str, port: int | None) -> Any:
 def _port(server: Any) -> int:
     """Return the port; a name such as localhost may stand for several addresses, each with a server of its own."""
     listening = getattr(server, "effective_listen", None)
-    return listening[0][1] if listening else server.effective_port
+    return int(listening[0][1] if listening else server.effective_port)
 
 
 def _server(app: Any, host: str, port: int) -> Any:

@@ -14,7 +14,7 @@ from stages.viewer.results import STATUS_NOT_THERE, Results, ViewedSlide
 from stages.viewer.slide_handles import SlideHandle, SlideHandles
 from stages.viewer.slide_tiles import as_jpeg, cut_out, read_area
 from stages.viewer.tile_grid import TILE_PX, Tile, max_shrink
-from utils.errors import ItemError
+from utils.errors import ItemError, PipelineError
 from wsi_core.outlines.geojson_file import read_geojson
 from wsi_core.score_map import ScoreGrid
 
@@ -55,7 +55,7 @@ class Viewer:
         note, version = "", f"{viewed.read_at_ns:x}"
         try:
             version += f"-{self._handles.get(viewed).version}"
-        except ItemError as error:
+        except PipelineError as error:
             note = str(error)
         return {
             **layers.model_dump(mode="json", include={"slide_id", "slide_file", "label", "size_level0", "mpp"}),

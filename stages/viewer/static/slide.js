@@ -115,11 +115,14 @@ class Page {
   async updateStrip() {
     if (this.layer.number < 0) return;
     const address = this.layerAddress;
-    const ranking = await getJson(`${address}/ranking.json`).catch(() => null);
+    const ranking = await getJson(`${address}/ranking.json`).catch((error) => error);
     if (address !== this.layerAddress) return; // another layer was chosen meanwhile
-    this.ranking = ranking ?? { highest: [], lowest: [], of: 0 };
+    if (ranking instanceof Error) {
+      byId("strip").replaceChildren(ranking.message);
+      return;
+    }
     const picture = this.facts.note ? null : (number) => `${address}/patches/${number}.jpg?v=${this.facts.version}`;
-    showStrip(byId("strip"), this.ranking, picture, (patch) => this.visit(patch));
+    showStrip(byId("strip"), ranking, picture, (patch) => this.visit(patch));
   }
 
   /** Move to a patch of the strip. */
