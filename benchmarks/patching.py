@@ -137,8 +137,13 @@ def _run(slides: Path, save_dir: Path, flags: list[str]) -> tuple[float, float]:
     return float(seconds), float(peak_kib) / 1024
 
 
-def fabricate(path: Path) -> None:
-    """Write a pyramid with one large, wavy piece of tissue, smaller ones, and holes."""
+def fabricate(path: Path, texture: np.ndarray | None = None) -> None:
+    """Write a pyramid with one large, wavy piece of tissue, smaller ones, and holes.
+
+    Args:
+        path: the file.
+        texture: what tissue looks like at every level, repeated; uint8 RGB, of whole tiles. None: of one colour.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = _picture(SIDE_PX // DOWNSAMPLES[-1])
     part = path.with_name(".part.tif")
@@ -146,7 +151,7 @@ def fabricate(path: Path) -> None:
         for downsample in DOWNSAMPLES:
             side = SIDE_PX // downsample
             writer.write(
-                _tiles(coarse, side),
+                _tiles(coarse, side, texture),
                 shape=(side, side, 3),
                 dtype=np.uint8,
                 photometric="rgb",
@@ -160,7 +165,7 @@ def fabricate(path: Path) -> None:
     part.rename(path)
 
 
-def _tiles(coarse: np.ndarray, side_px: int) -> Iterator[np.ndarray]:
+def _tiles(coarse: np.ndarray, side_px: int, texture: np.ndarray | None) -> Iterator[np.ndarray]:
     """Yield the tiles of a level, row by row; the coarsest has the detail."""
     n_tiles = -(-side_px // TILE_PX)
     scale = side_px / coarse.shape[0]
@@ -172,6 +177,10 @@ def _tiles(coarse: np.ndarray, side_px: int) -> Iterator[np.ndarray]:
             tile = np.full((TILE_PX, TILE_PX, 3), GLASS, np.uint8)
             shown = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)[:TILE_PX, :TILE_PX]
             tile[: shown.shape[0], : shown.shape[1]] = shown
+            if texture is not None:
+                top, left = row * TILE_PX % texture.shape[0], column * TILE_PX % texture.shape[1]
+                tissue = (tile == TISSUE).all(axis=2)
+                tile[tissue] = texture[top : top + TILE_PX, left : left + TILE_PX][tissue]
             yield tile
 
 
