@@ -3,8 +3,8 @@
     python -m benchmarks.heatmaps [FOLDER]
 
 The slides, one of plain colours and one of tissue with nuclei and fibres, are fabricated in FOLDER (default: a
-temporary one) and kept there; that takes some minutes. Every figure is of a process of its own. A ratio is to the time that
-OpenSlide takes, in the same round and on one processor, to read the level in squares and to convert them to RGB.
+temporary one) and kept there; that takes some minutes. Every figure is of a process of its own. A ratio is to the time
+that OpenSlide takes, in the same round and on one processor, to read the level in squares and to convert them to RGB.
 """
 
 import json
