@@ -3,7 +3,6 @@
 Each patch is read once, for however many encoders. While a GPU works on a block the next one is fetched and sent.
 """
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from datasets.reader_pool import ReadBlock, ReaderPool
 from datasets.sources import Sources
 from models.encoders.encoder import Encoder, Launched
 from utils.errors import ItemError
+from utils.processors import usable_processors
 
 MAX_WORKERS = 8
 STATUS_UNREAD = "failed_read"
@@ -27,8 +27,7 @@ STATUS_UNENCODED = "failed_encode"
 
 def default_workers(n_devices: int = 1) -> int:
     """Return the number of worker processes for each device: one for each processor that may be used, up to 8."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MAX_WORKERS, usable // n_devices))
+    return max(1, min(MAX_WORKERS, usable_processors() // n_devices))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 JPEG_MAX_SIDE_PX = 65_500  # of the format
 JPEG_QUALITY = 95
+PNG_COMPRESSION = 1  # of 9: of a slide the file is 8 % larger than with Pillow's 6, in a third of the time
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def save_picture(path: Path, image: np.ndarray) -> Path:
         logger.warning("%s: too large for JPEG, saved as PNG", path.name)
         path = path.with_suffix(".png")
     with atomic_path(path) as part:
-        Image.fromarray(image).save(part, quality=JPEG_QUALITY)
+        Image.fromarray(image).save(part, quality=JPEG_QUALITY, compress_level=PNG_COMPRESSION)
     return path
 
 
