@@ -68,9 +68,11 @@ def shown_values(kept: PatchScores, layer: ShownLayer, show: HeatmapArguments) -
 def shown_spread(kept: PatchScores) -> ShownValues:
     """Return how far the folds of an ensemble differ, on the scale of colours."""
     assert kept.spread is not None
-    highest = LARGEST_SPREAD if kept.scale == "percentile" else float(kept.spread.max())
+    is_ranked = kept.scale == "percentile"
+    highest = LARGEST_SPREAD if is_ranked else float(kept.spread.max())
     values = (kept.spread / max(highest, np.finfo(float).tiny)).clip(0, 1)
-    return ShownValues(values, "0", f"{highest:.3g}", "standard deviation over folds")
+    title = f"standard deviation of the {'percentile' if is_ranked else 'raw attention'} over folds"
+    return ShownValues(values, "0", f"{highest:.3g}", title)
 
 
 def threshold_of(show: HeatmapArguments, shown: ShownValues, kept: PatchScores) -> float:
