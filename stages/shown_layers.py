@@ -44,7 +44,7 @@ class ShownLayer:
 
 
 def shown_layers(
-    model: AttentionModel, prediction: SlidePrediction, config: HeatmapConfig, label: int | None
+    model: AttentionModel, prediction: SlidePrediction, config: HeatmapConfig, label: str
 ) -> list[ShownLayer]:
     """Return what is shown of a model; the first is that of the class which the model predicts, where it is shown.
 
@@ -52,7 +52,7 @@ def shown_layers(
         model: the model.
         prediction: what it says of the slide.
         config: the configuration.
-        label: the number of the slide's class, or None.
+        label: the name of the slide's class; empty where it has none.
     """
     of_model = f"_{model.name}" if model.name else ""
     if prediction.attention.shape[1] == 1:
@@ -84,11 +84,11 @@ def require_known_classes(config: HeatmapConfig, models: list[AttentionModel]) -
         )
 
 
-def _chosen(config: HeatmapConfig, names: tuple[str, ...], predicted: int, label: int | None) -> tuple[list[int], bool]:
+def _chosen(config: HeatmapConfig, names: tuple[str, ...], predicted: int, label: str) -> tuple[list[int], bool]:
     """Return the branches to show, and whether names of files tell which."""
     asked = config.heatmap_arguments.classes
-    if asked == "label" and label is not None and label < len(names):
-        return [label], True
+    if asked == "label" and label in names:  # by its name: several models may number their classes otherwise
+        return [names.index(label)], True
     if asked in ("predicted", "label"):
         return [predicted], False
     wanted = names if asked == "all" else asked

@@ -198,9 +198,10 @@ class _SlideHeatmap:
     @cached_property
     def layers(self) -> list[ShownLayer]:
         """The attention that is shown."""
-        label = self.config.class_number(self.job.row.label)
         return [
-            layer for model, said in self.predictions.items() for layer in shown_layers(model, said, self.config, label)
+            layer
+            for model, said in self.predictions.items()
+            for layer in shown_layers(model, said, self.config, self._label())
         ]
 
     def _grid_coords(self, overlap: float, region: Region | None = None) -> PatchCoords:

@@ -11,9 +11,10 @@ from PIL import Image
 import create_patches_fp
 from datasets.features_file import read_features_h5
 from models.checkpoint import load_model
+from models.checkpoint_facts import write_checkpoint_facts
 from models.inference import bag_prediction
 from stages.encoding import SlideEncoder
-from tests.stages.heatmap_runs import MADE, NAME, RAW, extracted, run, write_checkpoint
+from tests.stages.heatmap_runs import DIM, MADE, NAME, RAW, extracted, run, write_checkpoint
 from wsi_core.attention_file import read_scores
 from wsi_core.attention_table import read_attention_table
 from wsi_core.heatmap_layers import read_layers
@@ -94,6 +95,20 @@ def test_several_models_are_shown_by_name_and_each_patch_is_encoded_once(config,
         for kind in ("0.5_roi_False", "blockmap")
     )
     assert sum(encoded) == len(fine | block)
+
+
+def test_models_that_number_their_classes_otherwise_show_the_class_of_the_label(config, tmp_path):
+    del config["exp_arguments"]["n_classes"], config["data_arguments"]["label_dict"]
+    for name, classes in (("a", ["bad", "good"]), ("b", ["good", "bad"])):
+        write_checkpoint(tmp_path / f"{name}.pt", 0, "clam_mb")
+        write_checkpoint_facts(
+            tmp_path / f"{name}.pt", {}, DIM, task={"type": "classification", "class_names": classes}
+        )
+    config["model_arguments"]["ckpt_path"] = {"a": "a.pt", "b": "b.pt"}
+    config["heatmap_arguments"]["classes"] = "label"
+    assert run(tmp_path, config) == 0
+    shown = read_layers(tmp_path / f"{RAW}_layers.json").layers
+    assert [(layer.model, layer.class_name) for layer in shown] == [("a", "good"), ("b", "good")]
 
 
 def test_folds_that_are_no_ensemble_are_refused(config, tmp_path, caplog):
