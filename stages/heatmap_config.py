@@ -24,6 +24,7 @@ from pydantic import (
 from models.heads.registry import HEADS
 from utils.atomic import write_text
 from utils.errors import UsageError
+from utils.names import check_id
 from wsi_core.heatmap import RoiPatches
 from wsi_core.params import Mpp
 from wsi_core.patch_request import PatchRequest
@@ -85,12 +86,13 @@ def _paths(value: Any) -> Any:
 
 def _part_of_name(name: Any) -> str:
     text = str(name)
-    if not text or "/" in text or "\\" in text:
-        raise ValueError(f"{text!r} is no name for files")
-    return text
+    try:
+        return check_id(text, where="name")
+    except UsageError as error:
+        raise ValueError(f"{text!r} is no name for files") from error
 
 
-PartOfName = Annotated[str, BeforeValidator(_name_as_text), Field(pattern=r"^[^/\\]+$")]
+PartOfName = Annotated[str, BeforeValidator(_name_as_text), AfterValidator(_part_of_name)]
 
 
 class _Section(BaseModel):
@@ -216,7 +218,7 @@ class HeatmapArguments(_Section):
 class Sample(_Section):
     """One set of patches to save as pictures."""
 
-    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    name: PartOfName
     sample: bool = True
     seed: int = 1
     k: Positive = 15

@@ -86,10 +86,9 @@ class HeatmapPaths:
     ) -> Path:
         """Return the file of one sampled patch; where no class is predicted, its folder does not tell one."""
         prediction = f"_pred_{predicted}" if self.config.class_names else ""
+        label = self.label if self.class_label else UNLABELLED  # one that is no class may hold anything
         by = f"_{model}" if model else ""
-        folder = (
-            self._production / "sampled_patches" / f"label_{self.label or UNLABELLED}{prediction}{by}" / sample.name
-        )
+        folder = self._production / "sampled_patches" / f"label_{label}{prediction}{by}" / sample.name
         return folder / f"{rank}_{self.slide_id}_x_{corner[0]}_y_{corner[1]}_a_{score:.3f}.png"
 
     @property

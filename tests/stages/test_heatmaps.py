@@ -299,6 +299,14 @@ def test_a_label_that_is_no_class_makes_a_slide_unlabelled(config, tmp_path, cap
     assert (tmp_path / MADE / "unlabelled" / f"s1_{NAME}").is_file()
 
 
+def test_sampled_patches_of_a_label_that_is_no_class_stay_in_their_folder(config, tmp_path):
+    config["sample_arguments"] = {"samples": [{"name": "top", "k": 1}]}
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,../../../../../x\n")
+    assert run(tmp_path, config) == 0
+    (sampled,) = tmp_path.rglob("0_s1_x_*.png")
+    assert sampled.relative_to(tmp_path / MADE / "sampled_patches").parts[0].startswith("label_unlabelled_pred_")
+
+
 def test_a_label_is_a_name_and_never_a_path(config, tmp_path, caplog):
     del config["exp_arguments"]["n_classes"], config["data_arguments"]["label_dict"]
     write_checkpoint(tmp_path / "model.pt", 0, "abmil", n_classes=1)
@@ -415,6 +423,9 @@ def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
         ("patching_arguments", "overlap", 1.0, "patching_arguments.overlap = 1.0"),
         ("exp_arguments", "n_classes", 3, "label_dict numbers its classes [0, 1]"),
         ("exp_arguments", "save_exp_code", "../x", "exp_arguments.save_exp_code"),
+        ("exp_arguments", "save_exp_code", "..", "'..' is no name for files"),
+        ("data_arguments", "label_dict", {"..": 0, "good": 1}, "'..' is no name for files"),
+        ("sample_arguments", "samples", [{"name": ".."}], "'..' is no name for files"),
         ("data_arguments", "process_list", "no.csv", "no heatmap process list 'no.csv'"),
         ("data_arguments", "data_dir", "nowhere", "no folder 'nowhere'"),
         ("heatmap_arguments", "classes", ["bad", "ugly"], "classes: unknown 'ugly'; known are bad, good"),
