@@ -211,7 +211,7 @@ class HeatmapArguments(_Section):
 
     @property
     def keeps_percentiles(self) -> bool:
-        """Whether scores of the fine map are kept as percentiles, and not raw."""
+        """Whether scores of the fine map are kept as percentiles among the patches without overlap."""
         return self.convert == "percentile" and self.use_ref_scores
 
 

@@ -36,18 +36,28 @@ def block_scores(layer: ShownLayer, coords: np.ndarray) -> PatchScores:
 
 
 def fine_scores(layer: ShownLayer, raw: np.ndarray, coords: np.ndarray, show: HeatmapArguments) -> PatchScores:
-    """Return the scores of overlapping patches as they are kept.
+    """Return the scores of a map's patches as they are kept, of an ensemble the mean over its folds.
 
     Args:
-        layer: whose they are.
+        layer: whose they are; its own patches are those that others are ranked among.
         raw: raw scores (folds, N).
-        coords: the patches (N, 2).
+        coords: their patches (N, 2).
         show: how scores are converted.
     """
-    if not show.keeps_percentiles:
-        return _together(raw, coords, "raw")
-    ranked = [percentiles_among(of_fold, among) for of_fold, among in zip(raw, layer.raw_of_folds, strict=True)]
-    return _together(np.stack(ranked), coords, "percentile")
+    scale = kept_scale(layer, show)
+    if scale == "raw":
+        return _together(raw, coords, scale)
+    if show.keeps_percentiles:
+        ranked = [percentiles_among(of_fold, among) for of_fold, among in zip(raw, layer.raw_of_folds, strict=True)]
+    else:
+        ranked = [to_percentiles(of_fold) for of_fold in raw]
+    return _together(np.stack(ranked), coords, scale)
+
+
+def kept_scale(layer: ShownLayer, show: HeatmapArguments) -> Scale:
+    """Return on which scale ``fine_scores`` keeps scores: raw ones of different folds have none in common."""
+    is_ensemble = layer.model.n_folds > 1
+    return "percentile" if show.keeps_percentiles or (is_ensemble and show.convert == "percentile") else "raw"
 
 
 def shown_values(kept: PatchScores, layer: ShownLayer, show: HeatmapArguments) -> ShownValues:
@@ -80,7 +90,7 @@ def threshold_of(show: HeatmapArguments, shown: ShownValues, kept: PatchScores) 
     if show.convert != "raw" or show.binary_thresh < 0:
         return show.binary_thresh
     low, high = float(kept.scores.min()), float(kept.scores.max())
-    return float(np.clip((show.binary_thresh - low) / max(high - low, np.finfo(float).tiny), 0, 1))
+    return max(0.0, (show.binary_thresh - low) / max(high - low, np.finfo(float).tiny))  # above 1: no patch
 
 
 def _together(of_folds: np.ndarray, coords: np.ndarray, scale: Scale) -> PatchScores:

@@ -27,7 +27,7 @@ from stages.heatmap_tissue import (
     tissue_of_patching,
 )
 from stages.layer_pictures import LayerPictures
-from stages.layer_scores import block_scores, fine_scores
+from stages.layer_scores import block_scores, fine_scores, kept_scale
 from stages.outcomes.classification import Classification
 from stages.runner import Result
 from stages.shown_layers import ShownLayer, shown_layers
@@ -144,8 +144,8 @@ class _SlideHeatmap:
         name = self.job.row.name
         if not len(self.coarse.coords):
             return DrawnSlide(Result(name, NO_PATCHES, "no patch lies in the tissue; use smaller patches"))
-        blocks = {layer: block_scores(layer, self.coarse.coords) for layer in self.layers}
-        for layer, scores in blocks.items():
+        for layer in self.layers:
+            scores = block_scores(layer, self.coarse.coords)
             write_scores(self.paths.blockmap(layer.tag), scores)
             self.pictures.save_block_map(layer, scores)
         exports = SlideExports(self.slide, self.coarse, self.layers, self.paths)
@@ -159,7 +159,7 @@ class _SlideHeatmap:
         except ItemError as error:  # the predictions are known all the same
             result = Result(name, error.status, one_line(error), failed=error.status != NO_PATCHES)
         manifest = self._manifest(with_fine=bool(fine))
-        self.pictures.save_overlays(fine if fine and self.region is None else blocks)
+        self.pictures.save_overlays(fine if fine and self.region is None else self._coarse_scores())
         write_layers(self.paths.raw_folder, manifest)
         overlays = self.pictures.overlays(self.layers)
         entry = SlideEntry(
@@ -262,16 +262,21 @@ class _SlideHeatmap:
                     write_scores(self.paths.fine_scores(layer.tag), fine[layer])
         return {layer: fine[layer] for layer in self.layers}
 
+    def _coarse_scores(self) -> dict[ShownLayer, PatchScores]:
+        """Return the scores of the patches without overlap on the scale of those with it."""
+        show, coords = self.config.heatmap_arguments, self.coarse.coords
+        return {layer: fine_scores(layer, layer.raw_of_folds, coords, show) for layer in self.layers}
+
     def _fine_made_from(self, layer: ShownLayer, patches: PatchCoords) -> dict[str, str]:
         """Return what the scores depend on; the encoder, whose weights may be elsewhere, is not looked at here."""
-        ranked = self.config.heatmap_arguments.keeps_percentiles
-        refers = ranked or not layer.model.head.context_free
+        show = self.config.heatmap_arguments
         return {
             **patches_fingerprints(self.slide.path, patches),
             "checkpoint": layer.model.fingerprint,
             "predicted class": layer.class_name,
-            "use_ref_scores": str(ranked),
-            "reference scores": array_sha256(layer.raw_of_folds) if refers else "",
+            "use_ref_scores": str(show.keeps_percentiles),
+            "scale": kept_scale(layer, show),
+            "reference scores": array_sha256(layer.raw_of_folds),  # patches that are among them too have theirs
         }
 
     def _checked(self, layer: ShownLayer, kept: PatchScores | None, made_from: dict[str, str]) -> PatchScores:

@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +19,7 @@ from tests.stages.heatmap_runs import DIM, MADE, NAME, RAW, extracted, run, writ
 from wsi_core.attention_file import read_scores
 from wsi_core.attention_table import read_attention_table
 from wsi_core.heatmap_layers import read_layers
-from wsi_core.percentiles import percentiles_among
+from wsi_core.percentiles import percentiles_among, to_percentiles
 
 
 def answers(tmp_path, *checkpoints):
@@ -73,6 +74,56 @@ def test_an_ensemble_shows_the_mean_of_its_folds_and_how_far_they_differ(config,
     np.testing.assert_allclose(fine.scores[at], ranked.mean(axis=0), atol=1e-3)
     np.testing.assert_allclose(fine.spread[at], ranked.std(axis=0), atol=1e-3)
     assert (tmp_path / MADE / "good" / f"s1_{NAME.replace('.png', '_spread.png')}").is_file()
+
+
+def test_an_ensemble_without_reference_scores_shows_the_mean_of_percentiles(config, tmp_path):
+    for fold in (0, 1):
+        write_checkpoint(tmp_path / f"s_{fold}.pt", fold)
+    config["patching_arguments"]["overlap"] = 0
+    config["heatmap_arguments"]["use_ref_scores"] = False
+    for ckpt_path in (["s_0.pt", "s_1.pt"], ["s_0.pt"]):  # a list of one is no ensemble: it keeps raw scores
+        config["model_arguments"]["ckpt_path"] = ckpt_path
+        assert run(tmp_path, config) == 0
+        fine, said = read_scores(tmp_path / f"{RAW}_0_roi_False.h5"), answers(tmp_path, *ckpt_path)
+        raw = np.stack([fold.attention[0] for fold in said])
+        expected = np.mean([to_percentiles(fold) for fold in raw], axis=0) if len(raw) > 1 else raw[0]
+        np.testing.assert_allclose(fine.scores, expected, atol=1e-3 if len(raw) > 1 else 1e-6)
+
+
+def test_the_small_picture_of_an_ensemble_s_region_has_the_scale_of_the_heatmap(config, tmp_path):
+    for fold in (0, 1):
+        write_checkpoint(tmp_path / f"s_{fold}.pt", fold)
+    config["model_arguments"]["ckpt_path"] = "s_*.pt"
+    (tmp_path / "list.csv").write_text("slide_id,label,x1,x2,y1,y2\ns1,good,256,1280,256,768\n")
+    style = {"convert": "minmax", "alpha": 1.0, "blank_canvas": True, "cmap": "gray"}
+    config["heatmap_arguments"] |= {"use_roi": True, **style}
+    assert run(tmp_path, config) == 0
+    with Image.open(tmp_path / f"{RAW}_overlay.jpg") as picture:
+        assert np.asarray(picture).min() < 50  # percentiles on the scale of raw scores would all be white
+
+
+def test_no_patch_is_painted_where_all_raw_scores_are_below_the_threshold(config, tmp_path):
+    style = {"convert": "raw", "binarize": True, "binary_thresh": 1, "blank_canvas": True, "save_orig": False}
+    config["heatmap_arguments"] |= style
+    assert run(tmp_path, config) == 0
+    assert read_scores(tmp_path / f"{RAW}_0.5_roi_False.h5").scores.max() < 1
+    (path,) = (tmp_path / MADE / "good").glob("s1_0.5_*_raw.png")
+    with Image.open(path) as picture:
+        assert np.asarray(picture).min() == 255
+
+
+def test_raw_scores_are_made_anew_where_the_stored_features_have_changed(config, tmp_path):
+    extracted(config)
+    config["patching_arguments"]["overlap"] = 0
+    config["heatmap_arguments"]["convert"] = "raw"
+    assert run(tmp_path, config) == 0
+    with h5py.File(tmp_path / "feats/h5_files/s1.h5", "r+") as file:
+        file["features"][:] = file["features"][:][::-1]
+    assert run(tmp_path, config) == 0
+    fine, block = read_scores(tmp_path / f"{RAW}_0_roi_False.h5"), read_scores(tmp_path / f"{RAW}_blockmap.h5")
+    at = {tuple(corner): score for corner, score in zip(fine.coords, fine.scores, strict=True)}
+    shared = [(at[tuple(c)], s) for c, s in zip(block.coords, block.scores, strict=True) if tuple(c) in at]
+    assert shared and np.allclose(*zip(*shared, strict=True), atol=1e-6)
 
 
 def test_several_models_are_shown_by_name_and_each_patch_is_encoded_once(config, tmp_path, monkeypatch):
