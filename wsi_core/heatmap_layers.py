@@ -132,5 +132,16 @@ def read_layers(path: Path) -> SlideLayers:
 
 
 def find_layers(results: Path) -> Iterator[Path]:
-    """Yield the files of all slides of an experiment: ``<results>/<group>/<slide>/<slide>_layers.json``, sorted."""
-    yield from sorted(results.glob(f"*/*/*{ENDING}"))
+    """Yield the files of all slides of an experiment: ``<results>/<group>/<slide>/<slide>_layers.json``, sorted.
+
+    A slide that was given another label has one in the folder of each; the latest counts.
+    """
+    by_age = sorted(results.glob(f"*/*/*{ENDING}"), key=_written_at_ns)
+    yield from sorted({path.name: path for path in by_age}.values())
+
+
+def _written_at_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # gone by now
+        return 0

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from utils.errors import ItemError
@@ -22,6 +24,13 @@ def test_what_is_written_is_read_and_found(tmp_path):
     write_layers(tmp_path / "tumor" / "s1", LAYERS)
     (found,) = find_layers(tmp_path)
     assert read_layers(found) == LAYERS
+
+
+def test_of_a_slide_that_was_given_another_label_the_latest_file_counts(tmp_path):
+    for written_at, group in ((2, "tumor"), (1, "unlabelled")):
+        write_layers(tmp_path / group / "s1", LAYERS)
+        os.utime(tmp_path / group / "s1" / f"s1{ENDING}", (written_at, written_at))
+    assert [path.parts[-3] for path in find_layers(tmp_path)] == ["tumor"]
 
 
 @pytest.mark.parametrize("strange", ["../x.h5", "/etc/passwd", "a\\\\b", "..", ""])
