@@ -48,14 +48,14 @@ class HeatmapRow:
         return parse_resolution(self.cells, where=f"heatmap process list, slide {self.name}")
 
     def region(self, slide_size_level0: tuple[int, int]) -> Region:
-        """Return the region of interest.
+        """Return the region of interest, as far as it lies in the slide.
 
         Raises:
             ItemError: a corner is missing, is no number, or the region is empty or outside the slide.
         """
         try:
             x1, y1, x2, y2 = (int(float(self.cells.get(column, ""))) for column in REGION_COLUMNS)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise ItemError(f"{self.name}: use_roi needs numbers in columns x1, x2, y1, y2", "bad_roi") from error
         if x2 <= x1 or y2 <= y1:
             raise ItemError(f"{self.name}: empty region x {x1} to {x2}, y {y1} to {y2}", "bad_roi")
@@ -65,7 +65,7 @@ class HeatmapRow:
                 f"{self.name}: region x {x1} to {x2}, y {y1} to {y2} is outside the slide of {width}x{height} px",
                 "bad_roi",
             )
-        return Region((x1, y1), (x2, y2))
+        return Region((max(x1, 0), max(y1, 0)), (min(x2, width), min(y2, height)))
 
 
 def read_rows(path: Path) -> list[HeatmapRow]:

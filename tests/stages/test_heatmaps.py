@@ -352,6 +352,14 @@ def test_a_region_is_painted_alone(config, tmp_path):
     assert corners.min(axis=0).tolist() == [256, 256] and (corners < [1280, 768]).all()
 
 
+def test_of_a_region_that_reaches_beyond_the_slide_what_lies_in_it_is_painted(config, tmp_path):
+    (tmp_path / "list.csv").write_text("slide_id,label,x1,x2,y1,y2\ns1,good,-50,100000000,256,768\n")
+    config["heatmap_arguments"]["use_roi"] = True
+    assert run(tmp_path, config) == 0
+    with Image.open(tmp_path / MADE / "good" / f"s1_{NAME.replace('roi_0', 'roi_1')}") as picture:
+        assert picture.size == (2048, 512)
+
+
 @pytest.mark.parametrize(
     ("region", "message"),
     [
@@ -360,6 +368,7 @@ def test_a_region_is_painted_alone(config, tmp_path):
         (",,,", "needs numbers"),
         ("3000,4000,0,9", "outside the slide of 2048x1536 px"),
         ("-9,-1,0,9", "outside the slide"),
+        ("0,inf,0,9", "needs numbers"),
     ],
 )
 def test_a_region_that_is_none_is_told(config, tmp_path, caplog, region, message):
