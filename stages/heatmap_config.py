@@ -4,6 +4,7 @@ What each key does for the user is explained in ``heatmaps/configs/config_templa
 """
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -332,6 +333,8 @@ def _require_numbered(label_dict: dict[str, int], n_classes: int | None, where: 
 
 def _explain(issue: Any) -> str:
     *place, name = (str(part) for part in issue["loc"]) if issue["loc"] else ("file",)
+    if place and re.fullmatch(r"int|float|[a-z-]+\[.*\]", name) and issue["type"] not in ("extra_forbidden", "missing"):
+        *place, name = place  # pydantic's word for one of several types that a value may have
     key = ".".join((*place, name))
     if issue["type"] == "extra_forbidden":
         return f"unknown key {key}; known: {', '.join(_known_keys(place))}"
