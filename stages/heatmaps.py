@@ -93,11 +93,16 @@ def _write_report(
     config: HeatmapConfig, models: Sequence[AttentionModel], drawn: Mapping[str, DrawnSlide], results: Sequence[Result]
 ) -> None:
     path = production_folder(config) / "report.html"
+    shown = {name: one.entry for name, one in drawn.items() if one.entry is not None}
     report = HeatmapReport(
         title=config.exp_arguments.save_exp_code,
         settings=_shown_settings(config, models),
-        slides=[one.entry for one in drawn.values() if one.entry is not None],
-        failed=[(result.item_id, result.status, result.reason) for result in results if result.reason],
+        slides=list(shown.values()),
+        failed=[
+            (result.item_id, result.status, result.reason)
+            for result in results
+            if result.reason and result.item_id not in shown
+        ],
     )
     write_heatmap_report(path, report)
     logger.info("report: %s", path)

@@ -385,6 +385,13 @@ def test_scores_that_are_not_there_and_not_to_be_computed_are_told(config, tmp_p
     assert pd.read_csv(tmp_path / "heatmaps/results/list.csv")["p_0"].item() > 0  # the prediction is known all the same
 
 
+def test_the_report_shows_a_slide_without_scores_once_and_says_why(config, tmp_path):
+    config["heatmap_arguments"]["calc_heatmap"] = False
+    assert run(tmp_path, config) == 1
+    page = (tmp_path / MADE / "report.html").read_text()
+    assert page.count("_0.5_roi_False.h5 is missing") == 1 and "without a heatmap" not in page
+
+
 def test_raw_scores_are_kept_without_reference_scores(config, tmp_path):
     config["heatmap_arguments"]["use_ref_scores"] = False
     assert run(tmp_path, config) == 0
@@ -428,6 +435,8 @@ def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
         ("heatmap_arguments", "alhpa", 0.5, "unknown key heatmap_arguments.alhpa; known: vis_level, alpha, "),
         ("sample_arguments", "samples", [{"name": "a", "n": 3}], "samples.0.n; known: name, sample, seed, k, "),
         ("heatmap_arguments", "alpha", 1.5, "heatmap_arguments.alpha = 1.5"),
+        ("heatmap_arguments", "alpha", "x", "heatmap_arguments.alpha = 'x': Input should be a valid number"),
+        ("data_arguments", "data_dir", 5, "data_arguments.data_dir = 5: Input should be a valid string"),
         ("heatmap_arguments", "cmap", "rainbows", "no colour map 'rainbows'"),
         ("patching_arguments", "overlap", 1.0, "patching_arguments.overlap = 1.0"),
         ("exp_arguments", "n_classes", 3, "label_dict numbers its classes [0, 1]"),
