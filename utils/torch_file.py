@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -22,6 +23,7 @@ _UNREADABLE = (
     AttributeError,
     AssertionError,
     pickle.UnpicklingError,
+    struct.error,
 )
 MAX_REASON_LENGTH = 200
 _ADVICE = "UnpicklingError: Weights only load failed. "

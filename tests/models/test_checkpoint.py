@@ -189,6 +189,13 @@ def test_no_code_in_a_checkpoint_runs(tmp_path):
     assert "torch.load" not in str(error.value)  # its advice would be to run that code
 
 
+def test_a_text_is_no_checkpoint_whatever_it_begins_with(tmp_path):
+    for letter in map(chr, range(32, 127)):  # each tells the reader of pickles to do something else
+        (tmp_path / "c.pt").write_text(f"{letter}unk")
+        with pytest.raises(UsageError, match=r"c\.pt"):
+            load_model(tmp_path / "c.pt")
+
+
 def test_damaged_files_are_refused_without_a_traceback(tmp_path):
     good = written(tmp_path / "good.pt", build_model(ALL[0]).state_dict()).read_bytes()
     dice = random.Random(0)
