@@ -3,6 +3,7 @@
 What each key does for the user is explained in ``heatmaps/configs/config_template.yaml``.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -73,8 +74,15 @@ def _classes(value: Any) -> Any:
 def _checkpoints(value: Any) -> Any:
     """Take a path, a list of paths, or several of either by name."""
     if isinstance(value, dict) and value:
+        _refuse_names_of_other_files(list(map(str, value)))
         return {_part_of_name(name): _paths(paths) for name, paths in value.items()}
     return _paths(value)
+
+
+def _refuse_names_of_other_files(names: list[str]) -> None:
+    for name, other in itertools.permutations(names, 2):
+        if other.startswith((f"{name}_spread", f"{name}_class_")):
+            raise ValueError(f"pictures of {name!r} may be called like those of {other!r}: give it another name")
 
 
 def _paths(value: Any) -> Any:

@@ -451,6 +451,12 @@ def test_slides_of_several_folders_are_found_by_key(config, tmp_path):
         ("model_arguments", "ckpt_path", "fold_*.pt", "no file fits fold_*.pt"),
         ("model_arguments", "ckpt_path", [], "model_arguments.ckpt_path = []: Value error, must be a checkpoint, "),
         ("model_arguments", "ckpt_path", {"../x": "model.pt"}, "'../x' is no name for files"),
+        (
+            "model_arguments",
+            "ckpt_path",
+            {"a": "model.pt", "a_spread": "model.pt"},
+            "'a' may be called like those of 'a_",
+        ),
         ("model_arguments", "ckpt_path", {"a": {"b": "c"}, "d": 5}, "must be a checkpoint, a list of them"),
         ("heatmap_arguments", "classes", {"a": 1}, "must be predicted, label, all or a list of classes"),
         ("model_arguments", "ckpt_path", "no.pt", "no checkpoint no.pt"),
