@@ -82,7 +82,7 @@ def save_painted(
     legend: Legend | None = None,
     mpp_level0_xy: tuple[float, float] | None = None,
 ) -> None:
-    """Paint a picture into a file; a TIFF has its legend beside it.
+    """Paint a picture into a file; a TIFF, or a JPEG that has no room for it, has its legend beside it.
 
     Args:
         path: the file, with the extension of ``made``.
@@ -95,16 +95,24 @@ def save_painted(
     Raises:
         ItemError: the slide is damaged.
     """
-    beside = path.with_name(f"{path.name.removesuffix(path.suffix)}_legend.png")
     if made.extension == "tiff":
         write_heatmap_tiff(path, painter, name=path.stem, mpp_level0_xy=mpp_level0_xy)
-        if legend is not None:
-            save_picture(beside, draw_legend(legend, LEGEND_WIDTH_PX))
+        _save_beside(path, legend)
         return
     picture = _made_smaller(painter.whole(made.reduction), custom_downsample)
     if legend is not None:
-        picture = with_legend(picture, legend.lines, legend.cmap, legend.low_label, legend.high_label, legend.title)
+        both = with_legend(picture, legend.lines, legend.cmap, legend.low_label, legend.high_label, legend.title)
+        if made.extension == "jpg" and max(both.shape[:2]) > JPEG_MAX_SIDE_PX:
+            _save_beside(path, legend)
+        else:
+            picture = both
     save_picture(path, picture)
+
+
+def _save_beside(path: Path, legend: Legend | None) -> None:
+    if legend is not None:
+        beside = path.with_name(f"{path.name.removesuffix(path.suffix)}_legend.png")
+        save_picture(beside, draw_legend(legend, LEGEND_WIDTH_PX))
 
 
 def _made_smaller(picture: np.ndarray, factor: int) -> np.ndarray:

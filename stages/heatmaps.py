@@ -53,8 +53,9 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     models = open_models(config, device)
     require_known_classes(config, models)
     source = BagSource(config, models, device)
-    if isinstance(models[0].outcome, Classification):
-        config = config.with_classes(models[0].outcome.class_names)
+    classes = next((model.outcome for model in models if isinstance(model.outcome, Classification)), None)
+    if classes is not None:
+        config = config.with_classes(classes.class_names)
     folders = _slide_folders(config)
     rows = {row.name: row for row in _rows(config, folders)}
     preset = config.data_arguments.preset

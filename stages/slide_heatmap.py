@@ -40,7 +40,7 @@ from wsi_core.contours import Contour
 from wsi_core.coords_file import PatchCoords
 from wsi_core.grid import Grid, Region, patch_coords
 from wsi_core.heatmap import HEATMAP_DOWNSAMPLE, in_region
-from wsi_core.heatmap_layers import Layer, ModelPrediction, SlideLayers, write_layers
+from wsi_core.heatmap_layers import Layer, ModelPrediction, SlideLayers, layers_path, write_layers
 from wsi_core.heatmap_list import HeatmapRow
 from wsi_core.overview import Overviews
 from wsi_core.params import SlideParams
@@ -101,6 +101,7 @@ def draw_slide(path: Path, job: Job) -> DrawnSlide:
         ItemError: the slide cannot be read, or its region or stored features do not serve.
     """
     config, row = job.config, job.row
+    layers_path(job.paths.raw_folder, job.paths.slide_id).unlink(missing_ok=True)  # of an earlier run
     with config.open_slide(path) as slide:
         region = row.region(slide.size_level0) if config.heatmap_arguments.use_roi else None
         shown_level = resolve_level(slide, config.heatmap_arguments.vis_level, HEATMAP_DOWNSAMPLE, name="vis_level")

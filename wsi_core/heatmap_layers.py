@@ -111,9 +111,14 @@ class SlideLayers(_Part):
     layers: tuple[Layer, ...]
 
 
+def layers_path(folder: Path, slide_id: str) -> Path:
+    """Return the file in a slide's folder."""
+    return folder / f"{slide_id}{ENDING}"
+
+
 def write_layers(folder: Path, layers: SlideLayers) -> None:
     """Write the file into a slide's folder, atomically."""
-    write_text(folder / f"{layers.slide_id}{ENDING}", json.dumps(layers.model_dump(mode="json"), indent=1) + "\n")
+    write_text(layers_path(folder, layers.slide_id), json.dumps(layers.model_dump(mode="json"), indent=1) + "\n")
 
 
 def read_layers(path: Path) -> SlideLayers:

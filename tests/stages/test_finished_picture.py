@@ -71,3 +71,18 @@ def test_a_legend_stands_below_the_picture(config, tmp_path, factor):
         assert picture.width == 2048 // factor and picture.height > 1536 // factor
     with Image.open(tmp_path / MADE / "good" / "s1_orig_0.png") as original:
         assert original.size == (2048 // factor, 1536 // factor)
+
+
+def test_a_legend_that_would_make_a_jpeg_too_large_stands_beside_it(config, tmp_path, monkeypatch):
+    monkeypatch.setattr("stages.finished_picture.JPEG_MAX_SIDE_PX", 2048)
+    config["heatmap_arguments"] |= {"legend": True, "save_ext": "jpg"}
+    config["data_arguments"]["process_list"] = None
+    with Slide(tmp_path / "slides/s1.tif") as slide:
+        pixels = slide.read((0, 0), 0, slide.size_level0)
+    write_pyramid(tmp_path / "slides/s1.tif", np.rot90(pixels), sizes_px=((1536, 2048),))
+    assert run(tmp_path, config) == 0
+    made = tmp_path / MADE / "unlabelled"
+    assert len(list(made.glob("s1_0.5_*_legend.png"))) == 1
+    (path,) = made.glob("s1_0.5_*.jpg")
+    with Image.open(path) as picture:
+        assert picture.size == (1536, 2048)

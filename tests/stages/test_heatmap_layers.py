@@ -227,3 +227,11 @@ def test_scores_are_exported_for_tables_and_for_qupath(config, tmp_path):
         assert sheet.width > 400
     page = (tmp_path / MADE / "report.html").read_text()
     assert "s1" in page and "data:image/" in page
+
+
+def test_a_slide_that_fails_now_is_not_shown_as_an_earlier_run_left_it(config, tmp_path):
+    assert run(tmp_path, config) == 0
+    assert (tmp_path / f"{RAW}_layers.json").exists()
+    (tmp_path / "slides" / "s1.tif").write_text("no slide")
+    assert run(tmp_path, config) == 1
+    assert not (tmp_path / f"{RAW}_layers.json").exists()
