@@ -6,7 +6,7 @@ from pathlib import Path
 
 from utils.errors import UsageError
 
-NEEDED = ("flask", "waitress")
+NEEDED = ("cheroot", "flask")
 LEAFLET = "xstatic-leaflet"
 
 

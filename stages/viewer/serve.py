@@ -15,7 +15,7 @@ from stages.viewer.packages import require_leaflet
 from stages.viewer.results import Results
 from stages.viewer.slide_handles import SlideHandles
 from stages.viewer.viewer import Viewer
-from utils.errors import EXIT_DONE, UsageError
+from utils.errors import EXIT_DONE, UsageError, one_line
 from utils.lookup import require_folder
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 USUAL_PORT = 8080
 N_THREADS = 8
 MAX_CONNECTIONS = 200
+IDLE_S = 30  # after which a connection that asks for nothing is closed
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,15 @@ def view_slides(request: ViewRequest) -> int:
     viewer = Viewer(Results(request.results), SlideHandles(folders), request.cache_mib)
     access = Access.of(request.host, request.token)
     server = _listen(create_app(viewer, access, leaflet), request.host, request.port)
-    address = address_of(access, _port(server))
+    address = address_of(access, server.bind_addr[1])
     print(address, flush=True)
     logger.info("showing %s; Ctrl-C ends it", request.results)
     if request.open_browser and has_screen():
         webbrowser.open(address)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # browsers ask for many tiles at once
-    server.run()
+    try:
+        server.serve()
+    finally:
+        server.stop()
     return EXIT_DONE
 
 
@@ -90,7 +93,7 @@ def has_screen() -> bool:
 
 
 def _listen(app: Any, host: str, port: int | None) -> Any:
-    """Return waitress's server, listening."""
+    """Return cheroot's server, listening."""
     if port is not None:
         return _server(app, host, port)
     try:
@@ -99,16 +102,15 @@ def _listen(app: Any, host: str, port: int | None) -> Any:
         return _server(app, host, 0)
 
 
-def _port(server: Any) -> int:
-    """Return the port; a name such as localhost may stand for several addresses, each with a server of its own."""
-    listening = getattr(server, "effective_listen", None)
-    return int(listening[0][1] if listening else server.effective_port)
-
-
 def _server(app: Any, host: str, port: int) -> Any:
-    from waitress import create_server
+    from cheroot.wsgi import Server
 
+    server = Server(
+        (host, port), app, numthreads=N_THREADS, request_queue_size=MAX_CONNECTIONS, server_name="clam", timeout=IDLE_S
+    )
+    server.keep_alive_conn_limit = MAX_CONNECTIONS  # browsers ask for many tiles at once
     try:
-        return create_server(app, host=host, port=port, threads=N_THREADS, connection_limit=MAX_CONNECTIONS, ident=None)
+        server.prepare()
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot listen at {host}, port {port}: {error}") from error
+        raise UsageError(f"cannot listen at {host}, port {port}: {one_line(error)}") from error
+    return server

@@ -1,8 +1,8 @@
 """Where the program listens, and whether it opens a browser."""
 
 import socket
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from flask import Flask
@@ -19,15 +19,26 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
-def test_where_the_usual_port_is_taken_any_other_is_used(taken, monkeypatch):
+@pytest.fixture
+def listening() -> Iterator[Callable[[str, int | None], int]]:
+    """Listen at an address until the test ends, and return the port."""
+    with ExitStack() as stack:
+
+        def listen(host: str, port: int | None) -> int:
+            server = serve._listen(Flask("x"), host, port)
+            stack.callback(server.stop)
+            return server.bind_addr[1]
+
+        yield listen
+
+
+def test_where_the_usual_port_is_taken_any_other_is_used(taken, listening, monkeypatch):
     monkeypatch.setattr(serve, "USUAL_PORT", taken)
-    with closing(serve._listen(Flask("x"), "127.0.0.1", None)) as server:
-        assert serve._port(server) not in (0, taken)
+    assert listening("127.0.0.1", None) not in (0, taken)
 
 
-def test_a_name_of_several_addresses_has_a_port_to_print():
-    with closing(serve._listen(Flask("x"), "localhost", 0)) as server:
-        assert serve._port(server) > 0
+def test_a_name_of_several_addresses_has_a_port_to_print(listening):
+    assert listening("localhost", 0) > 0
 
 
 @pytest.mark.parametrize(
