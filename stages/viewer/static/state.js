@@ -14,7 +14,11 @@ export class State {
     this.defaults = defaults;
     this.values = { ...defaults, ...parse(location.hash) };
     this.listeners = [];
-    addEventListener("hashchange", () => this.change({ ...this.defaults, ...parse(location.hash) }));
+    this.known = location.hash;
+    addEventListener("hashchange", () => {
+      this.known = location.hash;
+      this.change({ ...this.defaults, ...parse(location.hash) });
+    });
   }
 
   get(name) { return this.values[name]; }
@@ -33,7 +37,11 @@ export class State {
   /** Bring the address up to date, soon. */
   write() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => history.replaceState(null, "", this.hash()), WRITE_AFTER_MS);
+    this.timer = setTimeout(() => {
+      if (location.hash !== this.known) return; // another link was opened, of which "hashchange" is about to tell
+      history.replaceState(null, "", this.hash());
+      this.known = location.hash;
+    }, WRITE_AFTER_MS);
   }
 
   /** Return the address of this view, or, without its place, of the same settings for another slide. */
