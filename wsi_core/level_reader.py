@@ -15,9 +15,7 @@ from wsi_core.slide import Slide
 
 logger = logging.getLogger(__name__)
 
-WHOLE_PX = (
-    1e-6  # positions on a level this close to whole pixels, and differences this close to whole numbers, are whole
-)
+WHOLE_PX = 1e-6  # positions on a level this close to whole pixels, and differences this close to whole numbers
 
 
 class LevelReader:

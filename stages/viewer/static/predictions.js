@@ -28,11 +28,15 @@ export function showSaid(box, { label, predictions }) {
 /** Fill the tables of all numbers, one for each model. */
 export function showPredictions(box, { predictions }) {
   box.replaceChildren(...predictions.map((prediction) => {
-    const folds = prediction.n_folds > 1 ? `, ${prediction.n_folds} folds` : "";
+    const facts = [
+      ...(prediction.head === prediction.model ? [] : [prediction.head]),
+      ...(prediction.n_folds > 1 ? [`${prediction.n_folds} folds`] : []),
+    ];
+    const caption = prediction.model + (facts.length ? ` (${facts.join(", ")})` : "");
     const rows = Object.keys(prediction.values).map((name) => element("tr",
       name === prediction.predicted ? { class: "predicted" } : {},
       element("td", {}, name), element("td", {}, numberText(prediction, name))));
-    return element("table", {}, element("caption", {}, `${prediction.model} (${prediction.head}${folds})`),
+    return element("table", {}, element("caption", {}, caption),
       element("tbody", {}, ...rows));
   }));
 }

@@ -60,8 +60,11 @@ export class View {
 
   /** Follow the size of the box, which changes with the window, and when another picture stands beside it. */
   resize() {
+    const { isWhole } = this;
+    this.isFitting = isWhole; // Leaflet may move the map back into its bounds, which is no move of the visitor's
     this.map.invalidateSize({ animate: false });
-    if (this.isWhole) this.fit();
+    this.isFitting = false;
+    if (isWhole) this.fit();
   }
 
   /** Put other attention on the slide; the old one goes when the new one is there, so that nothing flickers. */

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
 from stages.viewer.app import create_app
 from stages.viewer.packages import require_leaflet
@@ -22,6 +22,7 @@ from tests.stages.viewer.fabricated import fabricate_experiment, write_config
 
 ROOT = Path(__file__).resolve().parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+expect.set_options(timeout=20_000)  # ms; a busy machine takes its time
 
 
 @pytest.fixture(scope="session")
