@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -144,17 +145,28 @@ def fabricate(path: Path, texture: np.ndarray | None = None) -> None:
         path: the file.
         texture: what tissue looks like at every level, repeated; uint8 RGB, of whole tiles. None: of one colour.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     coarse = _picture(SIDE_PX // DOWNSAMPLES[-1])
+    write_levels(path, lambda side_px: _tiles(coarse, side_px, texture), photometric="rgb")
+
+
+def write_levels(path: Path, tiles_of: Callable[[int], Iterator[np.ndarray | bytes]], **colours: Any) -> None:
+    """Write a pyramid of JPEG tiles.
+
+    Args:
+        path: the file, which appears whole.
+        tiles_of: makes the tiles of a level from its side in pixels, row by row; bytes are JPEGs already.
+        colours: what tifffile has to be told of them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(".part.tif")
     with tifffile.TiffWriter(part, bigtiff=True) as writer:
         for downsample in DOWNSAMPLES:
             side = SIDE_PX // downsample
             writer.write(
-                _tiles(coarse, side, texture),
+                tiles_of(side),
                 shape=(side, side, 3),
                 dtype=np.uint8,
-                photometric="rgb",
+                **colours,
                 tile=(TILE_PX, TILE_PX),
                 compression="jpeg",
                 subfiletype=int(downsample > 1),

@@ -19,10 +19,10 @@ from urllib.parse import urlparse
 
 import numpy as np
 import simplejpeg
-import tifffile
 import yaml
 from PIL import Image
 
+from benchmarks.patching import SIDE_PX, TILE_PX, write_levels
 from benchmarks.setting import setting
 from demo.tissue import paint, plan_slide
 from stages.viewer.results import Results
@@ -32,8 +32,7 @@ from wsi_core.contours import whole_slide
 from wsi_core.heatmap_layers import Layer, SlideLayers, write_layers
 from wsi_core.outlines.geojson_file import write_geojson
 
-SIDE_PX, TILE_PX, PICTURE_PX = 61_440, 256, 4096
-DOWNSAMPLES = (1, 4, 16, 64)
+PICTURE_PX = 4096
 PATCH_PX, PATCHES_ALONG, STEP_PX, MARGIN_PX = 256, 648, 64, 9_984
 IN_FLIGHT, N_ROUNDS = 50, 3
 Answers = tuple[list[float], list[int], float]  # seconds and bytes of each, seconds of all together
@@ -177,22 +176,12 @@ def write_slide(path: Path, picture: np.ndarray) -> None:
         [simplejpeg.encode_jpeg(np.ascontiguousarray(tile), 80, "RGB", "420") for tile in np.split(row, side, axis=1)]
         for row in np.split(picture, side)
     ]
-    with tifffile.TiffWriter(path, bigtiff=True) as writer:
-        for downsample in DOWNSAMPLES:
-            level_px = SIDE_PX // downsample
-            writer.write(
-                _repeated(encoded, -(-level_px // TILE_PX)),
-                shape=(level_px, level_px, 3),
-                dtype=np.uint8,
-                photometric="ycbcr",
-                subsampling=(2, 2),
-                tile=(TILE_PX, TILE_PX),
-                compression="jpeg",
-                subfiletype=int(downsample > 1),
-                resolution=(40_000 / downsample, 40_000 / downsample),
-                resolutionunit="CENTIMETER",
-                metadata=None,
-            )
+    write_levels(
+        path,
+        lambda side_px: _repeated(encoded, -(-side_px // TILE_PX)),
+        photometric="ycbcr",
+        subsampling=(2, 2),
+    )
 
 
 def _repeated(encoded: list[list[bytes]], n_tiles: int) -> Iterator[bytes]:
