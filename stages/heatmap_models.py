@@ -94,6 +94,13 @@ class AttentionModel:
         return self.name or self.head.name
 
     @property
+    def described(self) -> str:
+        """Its name with its head and folds, as far as there is more to say."""
+        facts = [self.head.name] if self.name else []
+        facts += [f"{self.n_folds} folds"] if self.n_folds > 1 else []
+        return self.shown_name + (f" ({', '.join(facts)})" if facts else "")
+
+    @property
     def checkpoint(self) -> Path:
         """The file of it, of an ensemble that of the first fold."""
         return self._checkpoints[0]
@@ -134,10 +141,6 @@ class AttentionModel:
         if features.shape[1] != self.embed_dim:
             raise ItemError(f"features have {features.shape[1]} numbers, {self.checkpoint} takes {self.embed_dim}")
         return SlidePrediction.of([self._answer(fold, features) for fold in range(self.n_folds)])
-
-    def score(self, features: np.ndarray) -> np.ndarray:
-        """Return raw scores of a bag (N, D), float32 (folds, branches, N); see ``predict``."""
-        return self.predict(features).attention
 
     def _answer(self, fold: int, features: np.ndarray) -> BagPrediction:
         require_memory(self._folds[fold], self.head, len(features), self._device)

@@ -112,11 +112,9 @@ def _write_report(
 def _shown_settings(config: HeatmapConfig, models: Sequence[AttentionModel]) -> dict[str, str]:
     """Return the settings that a reader of the report wants to see."""
     show, patching = config.heatmap_arguments, config.patching_arguments
-    named = {model.shown_name: model for model in models}
-    folds = {name: f", {model.n_folds} folds" if model.n_folds > 1 else "" for name, model in named.items()}
     classes = show.classes if isinstance(show.classes, str) else ", ".join(show.classes)
     return {
-        "models": "; ".join(f"{name} ({model.head.name}{folds[name]})" for name, model in named.items()),
+        "models": "; ".join(model.described for model in models),
         "encoder": config.encoder_arguments.model_name,
         "patch size": f"{patching.patch_size} px",
         "overlap": str(patching.overlap),

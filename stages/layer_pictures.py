@@ -151,11 +151,9 @@ class LayerPictures:
 
     def _legend(self, layer: ShownLayer, shown: ShownValues) -> Legend:
         model, config = layer.model, self.paths.config
-        facts = [model.head.name] if model.name else []
-        facts += [f"{model.n_folds} folds"] if model.n_folds > 1 else []
         said = predicted_values(model.outcome, layer.prediction.folds).mean
         lines = [
-            f"model: {model.shown_name}" + (f" ({', '.join(facts)})" if facts else ""),
+            f"model: {model.described}",
             "predicted: " + ", ".join(f"{name} {value:.3f}" for name, value in said.items()),
             f"encoder: {config.encoder_arguments.model_name}",
         ]

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class ShownLayer:
         """Raw scores of the patches that the slide is predicted from, float32 (folds, N)."""
         return self.prediction.attention[:, self.branch]
 
-    @property
+    @cached_property
     def percentiles_of_folds(self) -> np.ndarray:
         """The same as percentiles, each fold's among its own; (folds, N)."""
         return np.stack([to_percentiles(raw) for raw in self.raw_of_folds])

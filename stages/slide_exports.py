@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +55,6 @@ class SlideExports:
         """The picture of all sampled patches, where there are any."""
         return self.paths.made(SHEET) if self._samples else None
 
-    @cached_property
-    def _percentiles(self) -> dict[ShownLayer, np.ndarray]:
-        return {layer: layer.percentiles_of_folds for layer in self.layers}
-
     @property
     def _size_level0(self) -> int:
         return self.bag.patches.patch_size_level0
@@ -74,16 +69,17 @@ class SlideExports:
                 model=layer.model.shown_name,
                 class_name=layer.class_name,
                 raw=layer.raw_of_folds.mean(axis=0),
-                percentile=percentiles.mean(axis=0),
-                spread=percentiles.std(axis=0) if len(percentiles) > 1 else None,
+                percentile=layer.percentiles_of_folds.mean(axis=0),
+                spread=layer.percentiles_of_folds.std(axis=0) if layer.model.n_folds > 1 else None,
             )
-            for layer, percentiles in self._percentiles.items()
+            for layer in self.layers
         ]
 
     def _measurements(self) -> Mapping[str, np.ndarray]:
         """Return the scores (N,) of each layer by the name that QuPath shows."""
         measured = {}
-        for layer, percentiles in self._percentiles.items():
+        for layer in self.layers:
+            percentiles = layer.percentiles_of_folds
             several = len(self.layers) > 1
             of = f" ({', '.join(filter(None, (layer.model.shown_name, layer.class_name)))})" if several else ""
             measured[f"Attention percentile{of}"] = percentiles.mean(axis=0)
@@ -96,7 +92,7 @@ class SlideExports:
         """Save the patches of a sample, by each model, and return them as rows of the sheet."""
         rows = []
         for layer in self._predicted_layers():
-            scores = layer.raw_of_folds[0] if layer.model.n_folds == 1 else self._percentiles[layer].mean(axis=0)
+            scores = layer.raw_of_folds[0] if layer.model.n_folds == 1 else layer.percentiles_of_folds.mean(axis=0)
             chosen, percentiles = sample_patches(
                 scores, sample.k, sample.mode, seed=sample.seed, score_range=(sample.score_start, sample.score_end)
             )

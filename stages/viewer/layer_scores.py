@@ -70,14 +70,11 @@ class LayerScores:
 
     def at(self, x_level0: float, y_level0: float) -> PatchScore | None:
         """Return the patch over a point, of several the one whose centre is nearest; None where there is none."""
-        x, y = self._patches.coords.T
-        is_over = (x <= x_level0) & (x_level0 < x + self._patch_size)
-        is_over &= (y <= y_level0) & (y_level0 < y + self._patch_size)
-        over = np.flatnonzero(is_over)
+        over = self.map.patches_at(x_level0, y_level0)
         if not len(over):
             return None
-        half = self._patch_size / 2
-        distances = np.hypot(x[over] + half - x_level0, y[over] + half - y_level0)
+        centres = self._patches.coords[over] + self._patch_size / 2
+        distances = np.hypot(*(centres - (x_level0, y_level0)).T)
         return self.patch(int(over[distances.argmin()]))
 
     def highest(self, n: int) -> list[PatchScore]:
