@@ -1,0 +1,230 @@
+"""Who works on which item of a shared folder: a file an item, so that several processes and machines do each once.
+
+A lock is published by one hard link, which is atomic on NFS too (``man 2 open``, O_EXCL), where file locks often are
+missing. It holds host, process and time. A lock is stale when its process, on this machine, is gone, or when it has
+given no sign of life for a while; clocks of other machines play no part, as both times are the file system's.
+"""
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from utils.atomic import PREFIX as PART_PREFIX
+from utils.atomic import remove_leftovers
+from utils.process_identity import ProcessIdentity, this_process
+
+logger = logging.getLogger(__name__)
+
+LOCKS = ".locks"  # below the folder of results
+SUFFIX = ".lock"
+SIGN_OF_LIFE_S = 60.0
+SILENT_AFTER_S = 15 * 60.0
+RETRY_S = 0.05
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock."""
+
+    host: str
+    pid: int
+    since: str
+    process: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.since}"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was a process of this machine and has ended."""
+        identity = ProcessIdentity.parse(self.process)
+        return identity is not None and identity.is_gone
+
+
+UNKNOWN = Holder("an unknown host", 0, "some time", "")
+
+
+class ItemLocks:
+    """The locks of one folder of results, as seen by this process; ``close`` gives back all it holds.
+
+    Args:
+        folder: the folder of results.
+        silent_after_s: how long a holder on another machine may give no sign of life.
+    """
+
+    def __init__(self, folder: Path, silent_after_s: float = SILENT_AFTER_S) -> None:
+        self._folder = folder / LOCKS
+        self._silent_after_s = silent_after_s
+        self._held: set[str] = set()
+        self._mutex = threading.Lock()
+        self._is_over = threading.Event()
+        self._alive: threading.Thread | None = None
+
+    def __enter__(self) -> "ItemLocks":
+        remove_leftovers(self._folder)
+        for item_id in self._items():
+            holder = self.holder(item_id)
+            if holder is not None:
+                self._remove_if_stale(item_id, holder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def take(self, item_id: str) -> Holder | None:
+        """Take the lock of an item, and tell who has it if that cannot be.
+
+        Returns:
+            None where the lock is ours now.
+        """
+        while not self._publish(item_id):
+            holder = self.holder(item_id)
+            if holder is not None and not self._remove_if_stale(item_id, holder):
+                return holder
+        self._keep_alive(item_id)
+        return None
+
+    def give_back(self, item_id: str) -> None:
+        """Give back a lock; one that somebody took for stale meanwhile is theirs."""
+        with self._mutex:
+            self._held.discard(item_id)
+        holder = self.holder(item_id)
+        if holder is not None and holder.process == str(this_process()):
+            self._path(item_id).unlink(missing_ok=True)
+
+    def holder(self, item_id: str) -> Holder | None:
+        """Tell who holds an item, this process included; None: nobody."""
+        return _read_holder(self._path(item_id))
+
+    def others(self) -> dict[str, Holder]:
+        """Return the items that other living processes hold."""
+        holders = {name: self.holder(name) for name in self._items() if name not in self._held}
+        return {
+            name: holder
+            for name, holder in holders.items()
+            if holder is not None and not (holder.is_gone or self._is_silent(name))
+        }
+
+    @contextmanager
+    def holding(self, item_id: str) -> Iterator[None]:
+        """Hold a lock for a moment, after waiting for whoever has it."""
+        while self.take(item_id) is not None:
+            time.sleep(RETRY_S)
+        try:
+            yield
+        finally:
+            self.give_back(item_id)
+
+    def close(self) -> None:
+        """Give back all locks, and remove the folder of locks if nobody holds any."""
+        self._is_over.set()
+        if self._alive is not None:
+            self._alive.join()
+        for item_id in list(self._held):
+            self.give_back(item_id)
+        with suppress(OSError):
+            self._folder.rmdir()
+
+    def _items(self) -> list[str]:
+        return [path.name.removesuffix(SUFFIX) for path in self._folder.glob(f"*{SUFFIX}")]
+
+    def _path(self, item_id: str) -> Path:
+        return self._folder / f"{item_id}{SUFFIX}"
+
+    def _publish(self, item_id: str) -> bool:
+        """Create the lock's file with all it holds at once; False if there is one."""
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        text = json.dumps(asdict(Holder(socket.gethostname(), os.getpid(), now, str(this_process()))))
+        own = self._write_own(text)
+        try:
+            self._path(item_id).hardlink_to(own)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            return _create(self._path(item_id), text)
+        finally:
+            own.unlink(missing_ok=True)
+        return True
+
+    def _write_own(self, text: str) -> Path:
+        """Write a file that no other process writes, in the folder of locks."""
+        own = self._folder / f"{PART_PREFIX}{this_process()}-{threading.get_ident():x}"
+        while True:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                own.write_text(text, encoding="utf-8")
+                return own
+            except FileNotFoundError:  # another process, which was the last one, has just removed the folder
+                continue
+
+    def _remove_if_stale(self, item_id: str, holder: Holder) -> bool:
+        """Remove a lock that nobody keeps alive; False if it is not stale.
+
+        It is moved aside first, which only one process can do, and looked at again: another process may have removed
+        the stale lock meanwhile, and this would be a new one.
+        """
+        if not (holder.is_gone or self._is_silent(item_id)):
+            return False
+        aside = self._folder / f"{PART_PREFIX}{this_process()}-{item_id}"
+        with suppress(FileNotFoundError):
+            self._path(item_id).rename(aside)
+            if _read_holder(aside) != holder:
+                with suppress(OSError):
+                    self._path(item_id).hardlink_to(aside)
+            else:
+                logger.info("%s: lock of %s, which is gone, removed", item_id, holder)
+            aside.unlink()
+        return True
+
+    def _is_silent(self, item_id: str) -> bool:
+        """Tell whether a lock has had no sign of life; the present time is that of a file written now."""
+        try:
+            last = self._path(item_id).stat().st_mtime
+            own = self._write_own("")
+            try:
+                return own.stat().st_mtime - last > self._silent_after_s
+            finally:
+                own.unlink(missing_ok=True)
+        except FileNotFoundError:
+            return False
+
+    def _keep_alive(self, item_id: str) -> None:
+        with self._mutex:
+            self._held.add(item_id)
+            if self._alive is None:
+                self._alive = threading.Thread(target=self._give_signs_of_life, daemon=True)
+                self._alive.start()
+
+    def _give_signs_of_life(self) -> None:
+        while not self._is_over.wait(SIGN_OF_LIFE_S):
+            with self._mutex:
+                held = list(self._held)
+            for item_id in held:
+                with suppress(OSError):
+                    os.utime(self._path(item_id))
+
+
+def _read_holder(path: Path) -> Holder | None:
+    try:
+        return Holder(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError):  # half written where there are no hard links, or by a stranger
+        return UNKNOWN
+
+
+def _create(path: Path, text: str) -> bool:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
