@@ -5,7 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from utils.cli import (
+    add_engine_flags,
     add_reader_flags,
+    add_slide_flags,
+    engine_settings,
     fraction,
     new_parser,
     non_negative_int,
@@ -37,6 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_slide_flags(parser.add_argument_group("slides"))
     _add_tissue_flags(parser.add_argument_group("tissue by other means than segmentation"))
     _add_quality_flags(parser.add_argument_group("patches to leave out (all off by default)"))
+    work = parser.add_argument_group("where and how slides are worked on")
+    work.add_argument("--num_workers", type=positive_int, default=1, metavar="N", help="processes, each on a slide")
+    add_slide_flags(work)
+    add_engine_flags(work)
     return parser
 
 
@@ -60,13 +67,12 @@ def _add_main_flags(parser: argparse.ArgumentParser) -> None:
     add("--stitch", action="store_true", help="draw the kept patches: stitches/")
     add("--contact_sheet", action="store_true", help="draw all masks on one page: contact_sheet.png")
     add("--save_patches", action="store_true", help="store the images of the patches too; features then need no slide")
-    add("--no_auto_skip", action="store_true", help="work again on slides that have coordinates")
+    add("--no_auto_skip", "--overwrite", action="store_true", help="work again on slides that have coordinates")
     add("--dry_run", action="store_true",
         help="write nothing; list each slide with its format, size, resolution, the patches to come and what the next "
         "stage takes for them")
     add("--patches_per_s", type=positive_float, default=12.0, metavar="N",
         help="for --dry_run: speed of feature extraction, as its last lines told; resnet50_trunc on 2 cores: 12")
-    add("--num_workers", type=positive_int, default=1, metavar="N", help="processes, each on a slide of its own")
     add("--grid", choices=("contour", "global"), default="contour",
         help="a grid for each piece of tissue, as in published coordinates, or one for the slide, without overlaps")
 
@@ -114,6 +120,7 @@ def _add_quality_flags(group: argparse._ArgumentGroup) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     args = build_parser().parse_args(argv)
+    from stages.engines import EngineSettings
     from stages.patching import create_patches
     from stages.patching_config import PatchingConfig, patch_request
     from stages.patching_survey import survey_patches
@@ -156,7 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         ),
         save_patches=args.save_patches,
         contact_sheet=args.contact_sheet,
-        num_workers=args.num_workers,
+        engine=EngineSettings(num_workers=args.num_workers, **engine_settings(args)),
+        shard=args.shard,
     )
     return survey_patches(config, args.patches_per_s) if args.dry_run else create_patches(config)
 

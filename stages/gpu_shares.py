@@ -11,8 +11,8 @@ import torch
 
 from stages.extraction_plan import EncodingJob
 from stages.extraction_report import Speed
+from stages.isolation import do_task, start_worker
 from stages.runner import Result
-from stages.worker_pool import do_task, start_worker
 from utils.errors import UsageError, one_line
 from utils.processes import end_workers
 

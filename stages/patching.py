@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from stages.engines import Engine, opened
 from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
 from stages.slide_job import SlideJob
 from stages.slide_patching import patch_slide
+from utils.atomic import remove_leftovers
 from utils.errors import ItemError, UsageError
+from utils.item_locks import ItemLocks
 from utils.lookup import require_folder, require_writable
 from utils.names import names_image, slide_id_of
 from utils.pictures import save_picture
@@ -24,10 +27,14 @@ from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
 from wsi_core.preset_file import find_preset, read_preset
 from wsi_core.process_list import FILE_NAME, ProcessList, names_in
+from wsi_core.shared_process_list import SharedProcessList
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
 
+# What workers need; imported once, by the process that they are forked from, where that finds the project: from Python
+# 3.11 on it does so from the project's folder alone, and elsewhere each worker imports it.
+PATCHING = ("stages.slide_patching",)
 SHOWN_NAMES = 10
 SHOWN_PARAMS = ("sthresh", "mthresh", "close", "a_t", "a_h")  # on the contact sheet
 
@@ -39,20 +46,15 @@ def create_patches(config: PatchingConfig) -> int:
         UsageError: folder, preset or process list is wrong; nothing has been written then.
     """
     slides, jobs = plan_slides(config)
-    require_writable(config.save_dir, flag="--save_dir")
+    save_dir = require_writable(config.save_dir, flag="--save_dir")
     _report_steps(config)
-    list_path = Path(config.save_dir) / FILE_NAME
+    list_path = save_dir / FILE_NAME
     _regard_earlier_list(slides, list_path, config)
-    slides.write(list_path)
-
-    def record(result: Result) -> None:
-        process = "1" if result.failed else "0"
-        cells = {**result.cells, "status": result.status, "reason": result.reason, "process": process}
-        slides.update(result.item_id, cells)
-        slides.write(list_path)
-
-    tasks = {job.name: partial(patch_slide, job) for job in jobs} if config.makes_something else {}
-    results = run_each(tasks, failed_status="failed_patch", on_result=record, num_workers=config.num_workers)
+    remove_leftovers(*config.folders)
+    with ItemLocks(save_dir) as locks, opened(config.engine, PATCHING) as engine:
+        results = _patch_each(
+            jobs, SharedProcessList(slides, list_path, locks, _of_other_shards(slides, config)), config, engine, locks
+        )
     if config.contact_sheet:
         save_picture(config.contact_sheet_path, draw_contact_sheet(_sheet_entries(slides, config)))
         logger.info("contact sheet: %s", config.contact_sheet_path)
@@ -67,8 +69,30 @@ def create_patches(config: PatchingConfig) -> int:
     return exit_code
 
 
+def _patch_each(
+    jobs: Sequence[SlideJob], shared: SharedProcessList, config: PatchingConfig, engine: Engine, locks: ItemLocks
+) -> list[Result]:
+    """Do the slides, and keep the process list up to date."""
+
+    def record(result: Result) -> None:
+        process = "1" if result.failed else "0"
+        shared.fill_in(
+            result.item_id, {**result.cells, "status": result.status, "reason": result.reason, "process": process}
+        )
+
+    shared.start()
+    tasks = {job.name: partial(patch_slide, job) for job in jobs} if config.makes_something else {}
+    results = run_each(tasks, failed_status="failed_patch", on_result=record, engine=engine, locks=locks)
+    shared.finish()
+    return results
+
+
+def _of_other_shards(slides: ProcessList, config: PatchingConfig) -> set[str]:
+    return set(slides.names) - config.shard.part_of(slides.names)
+
+
 def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
-    """Return the process list, and the work on each of its slides whose ``process`` is 1.
+    """Return the process list, and the work on each of its slides whose ``process`` is 1, in this part of it.
 
     Raises:
         UsageError: folder, preset or process list is wrong.
@@ -83,6 +107,7 @@ def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
     first_named: dict[str, str] = {}
     for name in sorted(slides.names, key=names_image):  # a mask or thumbnail beside a slide is not to take its place
         first_named.setdefault(slide_id_of(name), name)
+    ours = config.shard.part_of(slides.names)
     jobs = [
         SlideJob(
             name=name,
@@ -93,6 +118,7 @@ def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
             clash=_clash(name, first_named[slide_id_of(name)]),
         )
         for name in slides.names_to_process
+        if name in ours
     ]
     return slides, jobs
 

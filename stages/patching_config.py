@@ -3,13 +3,15 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stages.engines import EngineSettings
 from utils.errors import UsageError
+from utils.shard import WHOLE, Shard
 from wsi_core.grid import Origin
 from wsi_core.patch_request import PatchRequest
 from wsi_core.quality import QualityFilters
 from wsi_core.resolution import ACCEPTED_MPP, mpp_of_magnification
 from wsi_core.slide import DEFAULT_MAX_MEMORY_GB, DEFAULT_READER, Background, ReaderName
-from wsi_core.slide_folder import CONTACT_SHEET, MASKS, OUTLINES, PATCHES, STITCHES
+from wsi_core.slide_folder import CONTACT_SHEET, MASKS, OUTLINES, PATCHES, RESULT_FOLDERS, STITCHES
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class PatchingConfig:
         quality: which patches to leave out.
         save_patches: store the images of the patches too.
         contact_sheet: draw all masks on one page.
-        num_workers: processes; each works on a slide of its own.
+        engine: where slides are worked on.
+        shard: the part of the slides that this run does.
 
     Raises:
         UsageError: tissue is to be found in two ways, or no slide has that resolution.
@@ -61,7 +64,8 @@ class PatchingConfig:
     quality: QualityFilters = field(default_factory=QualityFilters)
     save_patches: bool = False
     contact_sheet: bool = False
-    num_workers: int = 1
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    shard: Shard = WHOLE
 
     def __post_init__(self) -> None:
         """Refuse two ways of finding tissue, and a resolution that no slide has."""
@@ -83,6 +87,11 @@ class PatchingConfig:
     def stitch_path(self, slide_id: str) -> Path:
         """Return where the picture of the kept patches goes."""
         return Path(self.save_dir) / STITCHES / f"{slide_id}.png"
+
+    @property
+    def folders(self) -> list[Path]:
+        """All folders that files go to."""
+        return [Path(self.save_dir), *(Path(self.save_dir) / name for name in RESULT_FOLDERS)]
 
     @property
     def makes_something(self) -> bool:

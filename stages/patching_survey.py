@@ -6,7 +6,8 @@ from functools import partial
 
 import pandas as pd
 
-from stages.patching import advise, plan_slides
+from stages.engines import opened
+from stages.patching import PATCHING, advise, plan_slides
 from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
 from stages.slide_job import SlideJob
@@ -43,7 +44,8 @@ def survey_patches(config: PatchingConfig, patches_per_s: float) -> int:
     """
     _, jobs = plan_slides(config)
     tasks = {job.name: partial(survey_slide, job, patches_per_s) for job in jobs}
-    results = run_each(tasks, failed_status="failed_patch", num_workers=config.num_workers)
+    with opened(config.engine, PATCHING) as engine:
+        results = run_each(tasks, failed_status="failed_patch", engine=engine)
     table = pd.DataFrame([{"slide": result.item_id, **result.cells} for result in results], columns=COLUMNS)
     print(table.fillna("-").to_string(index=False))
     n_patches = sum(int(result.cells.get("patches", 0)) for result in results)

@@ -1,17 +1,23 @@
 """The only loop over slides: progress, one failure costs one slide, a summary and an exit code at the end."""
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from tqdm import tqdm
 
-from stages.worker_pool import PATCHING, Crash, in_processes
+from stages.engines import Engine, HereEngine, Outcomes, Tasks
+from stages.isolation import Crash
 from utils.errors import EXIT_DONE, EXIT_SOME_FAILED, ItemError, UsageError, one_line
+from utils.item_locks import Holder, ItemLocks
 
 logger = logging.getLogger(__name__)
+
+HERE = HereEngine()
+LOOK_AGAIN_S = 2.0  # whether another process has done what is waited for
 
 
 @dataclass(frozen=True)
@@ -42,51 +48,71 @@ def run_each(
     unit: str = "slide",
     failed_status: str = "failed",
     on_result: Callable[[Result], object] | None = None,
-    num_workers: int = 1,
-    preload: Sequence[str] = PATCHING,
+    engine: Engine = HERE,
+    locks: ItemLocks | None = None,
 ) -> list[Result]:
     """Do the task of every item and go on when one fails.
 
     Args:
         tasks: what to do for each item id, in order. Raising an ItemError sets the status it carries, any other
-            exception ``failed_status``. With several workers tasks must be picklable, such as a ``partial``.
+            exception ``failed_status``. Picklable, such as a ``partial``, but for the engine of this process.
         unit: the word beside the progress bar.
         failed_status: the status of a failure that has none.
         on_result: called after each item, such as to save the process list.
-        num_workers: processes; with 1 everything happens in this one.
-        preload: modules that workers need and that are slow to import.
+        engine: where tasks are done.
+        locks: of the folder of results, where other processes may do the same; a task must see for itself whether an
+            item has been done meanwhile.
 
     Returns:
         The results in the order of the tasks, whichever was ready first.
     """
     results = []
+    isolated = {item_id: partial(_run_one, item_id, task, failed_status) for item_id, task in tasks.items()}
     bar = tqdm(total=len(tasks), unit=unit, dynamic_ncols=True, disable=not tasks)
     with bar:
-        for result in _results(tasks, failed_status, num_workers, bar, preload):
+        for item_id, outcome in _outcomes(isolated, engine, locks, bar):
+            result = _result_of(item_id, outcome, failed_status)
             results.append(result)
             bar.update()
             if result.failed:
                 logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
             if on_result is not None:
                 on_result(result)
+            if locks is not None:
+                locks.give_back(item_id)
     place = {item_id: number for number, item_id in enumerate(tasks)}
     return sorted(results, key=lambda result: place[result.item_id])
 
 
-def _results(
-    tasks: Mapping[str, Task], failed_status: str, num_workers: int, bar: tqdm, preload: Sequence[str]
-) -> Iterator[Result]:
-    isolated = {item_id: partial(_run_one, item_id, task, failed_status) for item_id, task in tasks.items()}
-    if num_workers <= 1 or len(tasks) <= 1:
-        for item_id, task in isolated.items():
-            bar.set_postfix_str(item_id)
-            yield task()
-        return
-    for item_id, outcome in in_processes(isolated, num_workers, preload):
-        if isinstance(outcome, Crash):
-            yield Result(item_id, failed_status, outcome.reason, failed=True)
-        else:
-            yield outcome
+def _outcomes(tasks: Mapping[str, Task], engine: Engine, locks: ItemLocks | None, bar: tqdm) -> Outcomes:
+    """Yield what comes of each task; those that another process has under way come last, when it is done with them."""
+    left, is_told = dict(tasks), False
+    while left:
+        elsewhere: dict[str, Holder] = {}
+        yield from engine.run(_free(left, locks, elsewhere, bar))
+        left = {item_id: left[item_id] for item_id in elsewhere}
+        if left and not is_told:
+            is_told, (first, holder) = True, next(iter(elsewhere.items()))
+            logger.info("waiting for other processes: %d items, such as %s (%s)", len(left), first, holder)
+        if left:
+            time.sleep(LOOK_AGAIN_S)
+
+
+def _free(tasks: Mapping[str, Task], locks: ItemLocks | None, elsewhere: dict[str, Holder], bar: tqdm) -> Tasks:
+    """Yield the tasks that no other process has under way; ``elsewhere`` gets the others."""
+    for item_id, task in tasks.items():
+        holder = locks.take(item_id) if locks is not None else None
+        if holder is not None:
+            elsewhere[item_id] = holder
+            continue
+        bar.set_postfix_str(item_id)
+        yield item_id, task
+
+
+def _result_of(item_id: str, outcome: Result | Crash, failed_status: str) -> Result:
+    if isinstance(outcome, Crash):
+        return Result(item_id, failed_status, outcome.reason, failed=True)
+    return outcome
 
 
 def _run_one(item_id: str, task: Task, failed_status: str) -> Result:
@@ -96,6 +122,9 @@ def _run_one(item_id: str, task: Task, failed_status: str) -> Result:
         raise  # the command is wrong, not this item
     except ItemError as error:
         return Result(item_id, error.status, one_line(error), failed=True)
+    except MemoryError as error:
+        reason = f"memory ran out ({one_line(error)}); allow more with --slide_memory_gb, or take fewer processes"
+        return Result(item_id, failed_status, reason, failed=True)
     except Exception as error:  # the one broad catch: a bad slide costs only itself
         logger.debug("%s failed", item_id, exc_info=True)
         return Result(item_id, failed_status, one_line(error), failed=True)

@@ -22,6 +22,7 @@ from datasets.split_file import SplitIds, find_split_folder, split_folder_name, 
 from datasets.tasks import Task, TaskFlags
 from models.builder import ModelSettings
 from models.heads.registry import HEADS
+from stages.engines import EngineSettings, opened
 from stages.fold import Sides, TrainingSettings, check_settings
 from stages.fold_job import FoldJob, at_once, differing_settings, forget_fold, run_fold
 from stages.fold_state import read_fold_state
@@ -290,14 +291,14 @@ def _run_folds(run: _Run, jobs: dict[int, FoldJob]) -> int:
     n_workers = min(run.config.fold_workers, len(jobs))
     if n_workers > 1:
         jobs = {fold: at_once(job, n_workers) for fold, job in jobs.items()}
-    results = run_each(
-        {f"fold {fold}": partial(run_fold, job) for fold, job in jobs.items()},
-        unit="fold",
-        failed_status="failed_training",
-        on_result=lambda _: _write_summary(run),
-        num_workers=n_workers,
-        preload=PRELOAD,
-    )
+    with opened(EngineSettings(num_workers=n_workers, slide_timeout_s=0), PRELOAD) as engine:
+        results = run_each(
+            {f"fold {fold}": partial(run_fold, job) for fold, job in jobs.items()},
+            unit="fold",
+            failed_status="failed_training",
+            on_result=lambda _: _write_summary(run),
+            engine=engine,
+        )
     done = [fold for fold in jobs if read_fold_record(run.folder, fold) is not None]
     if done:
         path, table = _write_summary(run)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from utils.errors import EXIT_SOME_FAILED, EXIT_WRONG_USE, ItemError, UsageError, one_line
 from utils.logging import set_up_logging
+from utils.shard import WHOLE, shard
 
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report them
 
@@ -56,6 +57,42 @@ def add_reader_flags(group: argparse._ArgumentGroup) -> None:
         metavar="GIB",
         help="what a plain image (png, jpg, flat tiff) may take when it is decoded",
     )
+
+
+# fmt: off
+def add_engine_flags(group: argparse._ArgumentGroup, *, unit: str = "slide") -> None:
+    """Add where items are worked on; ``engine_settings`` reads it."""
+    add = group.add_argument
+    add("--engine", choices=("local", "ray"), default="local", help="worker processes, or a Ray cluster (extra: ray)")
+    add("--ray_address", default="auto", metavar="ADDR",
+        help="of the cluster; auto: the one that runs, else one that is started on this machine")
+    add("--task_cpus", type=positive_int, default=1, metavar="N", help=f"processors that Ray keeps for each {unit}")
+    add("--task_gpus", type=non_negative_float, default=0.0, metavar="PART",
+        help=f"GPUs that Ray keeps for each {unit}, such as 0.25")
+
+
+def add_slide_flags(group: argparse._ArgumentGroup) -> None:
+    """Add which slides of a list are done, and what each may take; ``engine_settings`` reads the latter."""
+    add = group.add_argument
+    add("--shard", type=shard, default=WHOLE, metavar="I/N", help="do a part of the list, such as 3/16; other jobs do "
+        "the others")
+    add("--slide_timeout", type=non_negative_float, default=7200.0, metavar="S",
+        help="seconds after which a slide is given up as one that hangs its reader; 0: never")
+    add("--slide_memory_gb", type=positive_float, metavar="GIB", help="memory that a slide may take (default: any)")
+# fmt: on
+
+
+def engine_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what ``EngineSettings`` takes of the flags."""
+    names = {
+        "engine": "engine",
+        "ray_address": "ray_address",
+        "task_cpus": "task_cpus",
+        "task_gpus": "task_gpus",
+        "slide_timeout": "slide_timeout_s",
+        "slide_memory_gb": "slide_memory_gb",
+    }
+    return {name: getattr(args, flag) for flag, name in names.items() if hasattr(args, flag)}
 
 
 def add_task_flags(parser: argparse.ArgumentParser) -> None:

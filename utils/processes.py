@@ -10,7 +10,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import partial
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
@@ -54,3 +58,42 @@ def end_workers() -> None:
         worker.join(max(0.0, deadline_s - time.monotonic()))
         if worker.is_alive():
             worker.kill()
+
+
+class WorkerProcess:
+    """One process that does what it is asked for, one after the other; it can be killed, and then starts anew.
+
+    Args:
+        context: how it is started.
+        initializer: what it does first.
+        initargs: with which arguments.
+    """
+
+    def __init__(self, context: BaseContext, initializer: Callable[..., None], initargs: tuple = ()) -> None:
+        self._open = partial(ProcessPoolExecutor, 1, context, initializer, initargs)
+        self._executor = self._open()
+        self._pid: Future[int] | None = None
+
+    def submit(self, do: Callable, *args: object) -> Future:
+        """Ask for something; the future raises a BrokenProcessPool if the process dies before it is done."""
+        try:
+            if self._pid is None:
+                self._pid = self._executor.submit(os.getpid)
+            return self._executor.submit(do, *args)
+        except BrokenProcessPool as error:
+            future: Future = Future()
+            future.set_exception(error)
+            return future
+
+    def start_again(self) -> None:
+        """End the process if it lives, at once, and start another one when that is asked for something."""
+        pid, self._pid = self._pid, None
+        with suppress(BrokenProcessPool, TimeoutError, ProcessLookupError):
+            if pid is not None:
+                os.kill(pid.result(SECONDS_TO_END), signal.SIGKILL)
+        self.close()
+        self._executor = self._open()
+
+    def close(self) -> None:
+        """End the process after what it is doing; what waits is not done."""
+        self._executor.shutdown(wait=True, cancel_futures=True)

@@ -6,7 +6,7 @@ Columns of their own are kept.
 
 import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -126,9 +126,9 @@ class ProcessList:
         for column, text in cells.items():
             self._table.at[self._row_of[name], column] = text
 
-    def take_rows_of(self, other: "ProcessList") -> None:
-        """Replace the rows of slides that another list has too by those."""
-        for name in self.names:
+    def take_rows_of(self, other: "ProcessList", names: Collection[str] | None = None) -> None:
+        """Replace the rows of slides, all or those named, that another list has too by those."""
+        for name in self.names if names is None else names:
             if name in other._row_of:
                 self.update(name, other.row(name))
 

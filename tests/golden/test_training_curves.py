@@ -20,6 +20,7 @@ from datasets.bags import survey_bags
 from datasets.dataset_generic import Generic_MIL_Dataset
 from models.builder import ModelSettings
 from stages import fold
+from stages.engines import EngineSettings, opened
 from stages.fold import Sides, TrainingSettings
 from stages.fold_job import FoldJob, at_once, run_fold
 from stages.outcomes.classification import Classification
@@ -189,7 +190,8 @@ def test_the_curves_are_the_same_when_trained_side_by_side(cohort, golden, sides
         for n, run in enumerate(RUNS)
     }
     tasks = {name: partial(run_fold, job) for name, job in jobs.items()}
-    results = run_each(tasks, num_workers=2, preload=("stages.fold_job",))
+    with opened(EngineSettings(num_workers=2), ("stages.fold_job",)) as engine:
+        results = run_each(tasks, engine=engine)
     assert [result.status for result in results] == ["trained"] * len(RUNS)
     for n, run in enumerate(RUNS):
         assert_golden(result_in(tmp_path, n), golden["runs"][run])

@@ -3,6 +3,7 @@ from functools import partial
 
 import pytest
 
+from stages.engines import EngineSettings, opened
 from stages.runner import Result, run_each, summarise
 from utils.errors import EXIT_DONE, EXIT_SOME_FAILED, ItemError, UsageError
 
@@ -43,7 +44,10 @@ def slow_first(name):
 
 def test_results_are_in_the_order_of_the_tasks_whichever_was_ready_first():
     seen = []
-    results = run_each(tasks("a", "b", "c", work=slow_first), num_workers=2, on_result=lambda r: seen.append(r.item_id))
+    with opened(EngineSettings(num_workers=2), ()) as engine:
+        results = run_each(
+            tasks("a", "b", "c", work=slow_first), engine=engine, on_result=lambda r: seen.append(r.item_id)
+        )
     assert [result.item_id for result in results] == ["a", "b", "c"] and seen[0] != "a"
 
 

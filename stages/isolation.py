@@ -1,0 +1,102 @@
+"""A task in a process of its own: one that kills its process, hangs or wants all memory costs only itself."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from types import FrameType
+from typing import TypeVar
+
+from utils.logging import set_up_logging
+from utils.memory_limit import limit_memory
+from utils.processes import WorkerProcess, end_with_parent, worker_context
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT_S = 7200.0  # a slide takes seconds to minutes: what takes this long hangs
+DIED = "the process that worked on it died; most likely memory ran out, or a library crashed"
+
+
+@dataclass(frozen=True)
+class Crash:
+    """In place of a result: the process that did the task died, or had to be ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a task may take.
+
+    Attributes:
+        seconds: until its process is ended; None: any.
+        memory_gib: beyond what a process takes to begin with; None: any.
+    """
+
+    seconds: float | None = None
+    memory_gib: float | None = None
+
+    @property
+    def too_slow(self) -> Crash:
+        """What becomes of a task that takes longer."""
+        return Crash(f"not done after {self.seconds:g} s, so its process was ended; --slide_timeout allows more")
+
+
+class IsolatedWorker:
+    """A process that does one task after the other; after one that went wrong it starts anew.
+
+    Args:
+        limits: of each task.
+        preload: modules that tasks need and that are slow to import.
+    """
+
+    def __init__(self, limits: Limits, preload: Sequence[str]) -> None:
+        self._limits = limits
+        self._process = WorkerProcess(worker_context(preload), start_worker, (limits.memory_gib,))
+
+    def begin(self, task: Callable[[], T]) -> "Future[T]":
+        """Do a task, while nothing else is done here."""
+        return self._process.submit(do_task, task)
+
+    def outcome(self, future: "Future[T]") -> T | Crash:
+        """Return the result of a task that is done, or has had its time; what it raised is raised."""
+        try:
+            return future.result(0)
+        except BrokenProcessPool:
+            self._process.start_again()
+            return Crash(DIED)
+        except FutureTimeoutError:
+            self._process.start_again()
+            return self._limits.too_slow
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
+
+
+def start_worker(memory_gib: float | None = None) -> None:
+    """Prepare a worker process: it ends with its parent and on SIGTERM, and then removes what it has half written."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the results
+    signal.signal(signal.SIGTERM, _give_up)
+    end_with_parent()
+    set_up_logging()
+    if memory_gib is not None:
+        limit_memory(memory_gib)
+
+
+def _give_up(signal_number: int, frame: FrameType | None) -> None:
+    """Leave the task as an error would, which removes what is half written; once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
+
+
+def do_task(task: Callable[[], T]) -> T:
+    """Do a task in a worker; one that is left half-way ends the process."""
+    try:
+        return task()
+    except SystemExit:
+        os._exit(1)  # the process would go on with the next task
