@@ -4,7 +4,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import add_reader_flags, fraction, new_parser, non_negative_int, path, positive_int, program
+from utils.cli import (
+    add_engine_flags,
+    add_reader_flags,
+    add_slide_flags,
+    engine_settings,
+    fraction,
+    new_parser,
+    non_negative_int,
+    path,
+    positive_int,
+    program,
+)
 
 DESCRIPTION = """\
 Encode the patches that create_patches_fp.py chose.
@@ -55,6 +66,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_encoders(parser.add_argument_group("encoders"))
     _add_reading(parser.add_argument_group("reading"))
     _add_speed(parser.add_argument_group("speed"))
+    work = parser.add_argument_group("where slides are worked on")
+    add_slide_flags(work)
+    add_engine_flags(work)
     return parser
 
 
@@ -101,7 +115,9 @@ def _add_speed(group: argparse._ArgumentGroup) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     args = build_parser().parse_args(argv)
-    from stages.extraction import ExtractionConfig, extract_features
+    from stages.engines import EngineSettings
+    from stages.extraction import extract_features
+    from stages.extraction_config import ExtractionConfig
 
     return extract_features(
         ExtractionConfig(
@@ -129,6 +145,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stain_norm=args.stain_norm,
             stain_target=args.stain_target,
             slide_pool=args.slide_pool is not None,
+            engine=EngineSettings(**engine_settings(args)),
+            shard=args.shard,
         )
     )
 

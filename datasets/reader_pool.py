@@ -11,10 +11,10 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,8 @@ from datasets.block_reader import BlockReader, BlockTask, Prepare
 from datasets.patches import BlockInfo, SlidePatches
 from datasets.sources import Sources
 from utils.errors import UsageError
-from utils.processes import end_with_parent, worker_context
+from utils.memory_limit import limit_memory
+from utils.processes import WorkerProcess, end_with_parent, worker_context
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,22 @@ BLOCKS_BESIDE = 2  # one being encoded, one ready
 SHARED_MEMORY = Path("/dev/shm")
 USABLE_PART = 0.5  # of the shared memory that is free
 DIED = "the process that read it died; most likely memory ran out, or a library crashed"
+
+
+@dataclass(frozen=True)
+class ReadingLimits:
+    """What reading a slide may take.
+
+    Attributes:
+        seconds: how long a block may be waited for; None: any time.
+        memory_gib: what a process may take beyond what it takes to begin with; None: any.
+    """
+
+    seconds: float | None = None
+    memory_gib: float | None = None
+
+
+NO_LIMITS = ReadingLimits()
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,9 @@ class ReaderPool:
         sources: from where the slides are read.
         context: how processes are started.
         n_sharing: how many pools share the memory of the machine.
+        limits: what reading may take; a process that takes more is ended, which costs the slide. Without effect where
+            no process but this one reads.
+        take: asked once for each slide, in order, before it is read: whether it is to be read at all.
 
     Raises:
         UsageError: there is too little shared memory for a single patch at a time.
@@ -79,6 +99,8 @@ class ReaderPool:
         sources: Sources | None = None,
         context: BaseContext | None = None,
         n_sharing: int = 1,
+        limits: ReadingLimits = NO_LIMITS,
+        take: Callable[[int], bool] | None = None,
     ) -> None:
         self.wait_s = 0.0  # spent waiting for blocks
         self._jobs = jobs
@@ -97,8 +119,13 @@ class ReaderPool:
         self._memory = memory
         self._free = deque(range(n_blocks))
         self._given_up: set[int] = set()
+        self._limits = limits
+        self._take = take
+        self._is_wanted: list[bool] = []  # of the slides that were asked for
         context = context or worker_context()
-        self._readers: list[_Reader | _Here] = [_Reader(prepares, memory, context) for _ in range(num_workers)]
+        self._readers: list[_Reader | _Here] = [
+            _Reader(prepares, memory, context, limits.memory_gib) for _ in range(num_workers)
+        ]
         self._readers = self._readers or [_Here(prepares, memory)]
 
     def __enter__(self) -> "ReaderPool":
@@ -113,6 +140,12 @@ class ReaderPool:
     def n_blocks(self, slide_number: int) -> int:
         """Return how many blocks a slide has."""
         return -(-len(self._jobs[slide_number].patches) // self._patches_per_block)
+
+    def is_wanted(self, slide_number: int) -> bool:
+        """Tell whether a slide is read; ``take`` is asked now, for the slides before it too."""
+        while len(self._is_wanted) <= slide_number:
+            self._is_wanted.append(self._take is None or self._take(len(self._is_wanted)))
+        return self._is_wanted[slide_number]
 
     def give_up(self, slide_number: int) -> None:
         """Read no more of a slide."""
@@ -138,6 +171,8 @@ class ReaderPool:
 
     def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         for slide_number, job in enumerate(self._jobs):
+            if not self.is_wanted(slide_number):
+                continue
             for numbers in job.blocks(self._patches_per_block):
                 if slide_number not in self._given_up:
                     yield slide_number, numbers
@@ -163,29 +198,36 @@ class ReaderPool:
     def _wait_for(self, block: "_UnderWay", under_way: "deque[_UnderWay]") -> BlockInfo:
         start_s = time.monotonic()
         try:
-            return block.told.result()
+            return block.told.result(self._limits.seconds)
         except BrokenProcessPool:
-            self._start_again(block, under_way)
-            return BlockInfo(error=DIED)
+            return self._start_again(block, under_way, DIED)
+        except FutureTimeoutError:
+            waited = f"nothing came from its reader for {self._limits.seconds:g} s, which was ended"
+            return self._start_again(block, under_way, f"{waited}; --slide_timeout allows more")
         finally:
             self.wait_s += time.monotonic() - start_s
 
-    def _start_again(self, culprit: "_UnderWay", under_way: "deque[_UnderWay]") -> None:
-        """Start a process anew that died, and ask it again for what it had still to do of other slides."""
+    def _start_again(self, culprit: "_UnderWay", under_way: "deque[_UnderWay]", reason: str) -> BlockInfo:
+        """Start a process anew that died or hangs, and ask it again for what it had still to do of other slides."""
         self.give_up(culprit.slide_number)
         culprit.reader.start_again()
         for block in under_way:
             if block.reader is culprit.reader and block.slide_number == culprit.slide_number:
-                block.told = _Told(lambda: BlockInfo(error=DIED))
+                block.told = _Told(lambda: BlockInfo(error=reason))
             elif block.reader is culprit.reader:
                 block.told = block.reader.submit(block.task, block.place)
+        return BlockInfo(error=reason)
 
 
 class _Told:
     """What a block's reading will tell, found out when it is asked for."""
 
-    def __init__(self, result: Callable[[], BlockInfo]) -> None:
-        self.result = result
+    def __init__(self, find_out: Callable[[], BlockInfo]) -> None:
+        self._find_out = find_out
+
+    def result(self, timeout_s: float | None = None) -> BlockInfo:
+        """Find it out, in this process, however long that takes."""
+        return self._find_out()
 
 
 @dataclass
@@ -237,27 +279,23 @@ class _Here:
 class _Reader:
     """A process that reads."""
 
-    def __init__(self, prepares: Sequence[Prepare], memory: Sequence[torch.Tensor], context: BaseContext) -> None:
-        self._start = partial(ProcessPoolExecutor, 1, context, _start_reading, (tuple(prepares), list(memory)))
-        self._process = self._start()
+    def __init__(
+        self,
+        prepares: Sequence[Prepare],
+        memory: Sequence[torch.Tensor],
+        context: BaseContext,
+        memory_gib: float | None,
+    ) -> None:
+        self._process = WorkerProcess(context, _start_reading, (tuple(prepares), list(memory), memory_gib))
 
-    def submit(self, task: BlockTask, place: int) -> "Future[BlockInfo] | _Told":
-        try:
-            return self._process.submit(_read, task, place)
-        except BrokenProcessPool as error:  # it died while nothing was waited for
-            broken = error
-            return _Told(lambda: _raise(broken))
+    def submit(self, task: BlockTask, place: int) -> "Future[BlockInfo]":
+        return self._process.submit(_read, task, place)
 
     def start_again(self) -> None:
-        self.close()
-        self._process = self._start()
+        self._process.start_again()
 
     def close(self) -> None:
-        self._process.shutdown(wait=True, cancel_futures=True)
-
-
-def _raise(error: BrokenProcessPool) -> BlockInfo:
-    raise error
+        self._process.close()
 
 
 # Of a process that reads, set when it starts: what is sent with each block would be copied each time.
@@ -265,11 +303,13 @@ _blocks = BlockReader()
 _memory: list[torch.Tensor] = []
 
 
-def _start_reading(prepares: tuple[Prepare, ...], memory: list[torch.Tensor]) -> None:
+def _start_reading(prepares: tuple[Prepare, ...], memory: list[torch.Tensor], memory_gib: float | None) -> None:
     global _blocks, _memory
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the blocks
     torch.set_num_threads(1)  # there is a process for each processor
+    if memory_gib is not None:
+        limit_memory(memory_gib)
     _blocks, _memory = BlockReader(prepares), memory
 
 

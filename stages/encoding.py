@@ -4,7 +4,7 @@ Each patch is read once, for however many encoders. While a GPU works on a block
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from datasets.block_reader import Prepare
 from datasets.patches import BadPatch, BlockInfo, SlidePatches
-from datasets.reader_pool import ReadBlock, ReaderPool
+from datasets.reader_pool import NO_LIMITS, ReadBlock, ReaderPool, ReadingLimits
 from datasets.sources import Sources
 from models.encoders.encoder import Encoder, Launched
 from utils.errors import ItemError
@@ -69,6 +69,8 @@ class SlideEncoder:
         sources: from where the slides are read; None: from where they lie.
         wanted: for each slide the places of the encoders that encode it; None: all do.
         n_sharing: how many of these run on the machine at once.
+        limits: what reading may take.
+        take: asked for each slide, in order, whether it is to be encoded; None: all are.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class SlideEncoder:
         sources: Sources | None = None,
         wanted: Sequence[Sequence[int]] | None = None,
         n_sharing: int = 1,
+        limits: ReadingLimits = NO_LIMITS,
+        take: Callable[[int], bool] | None = None,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers
         self.encode_s = 0.0  # spent encoding, as far as this process had to wait for it
@@ -88,7 +92,14 @@ class SlideEncoder:
         self._wanted = wanted if wanted is not None else [range(len(encoders))] * len(slides)
         prepares: list[Prepare] = [encoder.prepare for encoder in encoders if encoder.prepare is not None]
         self._pool = ReaderPool(
-            slides, prepares, batch_size=batch_size, num_workers=workers, sources=sources, n_sharing=n_sharing
+            slides,
+            prepares,
+            batch_size=batch_size,
+            num_workers=workers,
+            sources=sources,
+            n_sharing=n_sharing,
+            limits=limits,
+            take=take,
         )
         self._blocks = iter(self._pool)
         self._next_slide = 0
@@ -106,6 +117,14 @@ class SlideEncoder:
     def wait_s(self) -> float:
         """Seconds spent waiting for patches."""
         return self._pool.wait_s
+
+    def pass_over(self) -> bool:
+        """Go on with the slide after the next one if that is not to be encoded; tell whether that is so."""
+        if self._pool.is_wanted(self._next_slide):
+            return False
+        self._pool.done(self._next_slide)
+        self._next_slide += 1
+        return True
 
     def next_slide(self) -> EncodedSlide:
         """Return the features of the next slide.

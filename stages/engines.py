@@ -3,7 +3,6 @@
 All engines take tasks as they have room for them, and give outcomes as they become ready.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
@@ -84,53 +83,46 @@ class LocalEngine:
     def run(self, tasks: Tasks) -> Outcomes:
         """See ``Engine``."""
         waiting, free = iter(tasks), list(self._workers)
-        under_way: dict[Future, _UnderWay] = {}
+        under_way: dict[Future, tuple[str, IsolatedWorker]] = {}
         while True:
             while free and (following := next(waiting, None)) is not None:
                 item_id, task = following
                 worker = free.pop()
-                under_way[worker.begin(task)] = _UnderWay(item_id, worker, self._deadline_s())
+                under_way[worker.begin(task)] = item_id, worker
             if not under_way:
                 return
-            wait(under_way, self._patience_s(under_way), FIRST_COMPLETED)
-            now_s = time.monotonic()
-            for future, one in list(under_way.items()):
-                if future.done() or now_s >= one.deadline_s:
-                    del under_way[future]
-                    outcome = one.worker.outcome(future)
-                    free.append(one.worker)
-                    yield one.item_id, outcome
+            for future in _ready(under_way):
+                item_id, worker = under_way.pop(future)
+                outcome = worker.outcome(future)
+                free.append(worker)
+                yield item_id, outcome
 
     def close(self) -> None:
         """End the processes after what they are doing."""
         for worker in self._workers:
             worker.close()
 
-    def _deadline_s(self) -> float:
-        return time.monotonic() + (float("inf") if self._limits.seconds is None else self._limits.seconds)
 
-    def _patience_s(self, under_way: dict[Future, "_UnderWay"]) -> float | None:
-        if self._limits.seconds is None:
-            return None
-        return max(0.0, min(one.deadline_s for one in under_way.values()) - time.monotonic())
-
-
-@dataclass(frozen=True)
-class _UnderWay:
-    """A task that a worker does, and until when."""
-
-    item_id: str
-    worker: IsolatedWorker
-    deadline_s: float
+def _ready(under_way: dict[Future, tuple[str, IsolatedWorker]]) -> list[Future]:
+    """Wait for tasks that are done, or have had their time; there may be none yet."""
+    left_s = [worker.left_s for _, worker in under_way.values() if worker.left_s is not None]
+    wait(under_way, max(0.0, min(left_s)) if left_s else None, FIRST_COMPLETED)
+    return [
+        future
+        for future, (_, worker) in under_way.items()
+        if future.done() or (worker.left_s is not None and worker.left_s <= 0)
+    ]
 
 
 @contextmanager
-def opened(settings: EngineSettings, preload: Sequence[str]) -> Iterator[Engine]:
+def opened(settings: EngineSettings, preload: Sequence[str], *, isolates: bool = True) -> Iterator[Engine]:
     """Yield the engine that is asked for.
 
     Args:
         settings: which, and how much of it.
         preload: modules that tasks need and that are slow to import.
+        isolates: on Ray, do each task in a process below the cluster's, where its limits hold; one that is not, and
+            kills its process, is tried again as one whose machine has failed.
 
     Raises:
         UsageError: Ray is asked for, but not installed or not to be reached.
@@ -138,7 +130,7 @@ def opened(settings: EngineSettings, preload: Sequence[str]) -> Iterator[Engine]
     if settings.engine == RAY:
         from stages.ray_engine import opened_ray  # an extra
 
-        with opened_ray(settings, preload) as ray_engine:
+        with opened_ray(settings, preload, isolates) as ray_engine:
             yield ray_engine
     elif settings.num_workers == 1 and settings.limits == Limits():
         yield HereEngine()

@@ -29,6 +29,10 @@ class Speed:
     seconds: float
     wait_s: float
 
+    def __add__(self, after: "Speed") -> "Speed":
+        """Return that of both, one after the other."""
+        return Speed(self.n_patches + after.n_patches, self.seconds + after.seconds, self.wait_s + after.wait_s)
+
     @property
     def waiting(self) -> float:
         """The part of the time spent waiting for patches, 0 to 1."""

@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -52,15 +53,34 @@ class IsolatedWorker:
     Args:
         limits: of each task.
         preload: modules that tasks need and that are slow to import.
+        environment: variables to set in it.
     """
 
-    def __init__(self, limits: Limits, preload: Sequence[str]) -> None:
+    def __init__(self, limits: Limits, preload: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._limits = limits
-        self._process = WorkerProcess(worker_context(preload), start_worker, (limits.memory_gib,))
+        self._begun_s = 0.0
+        start = (limits.memory_gib, dict(environment or {}))
+        self._process = WorkerProcess(worker_context(preload), start_worker, start)
 
     def begin(self, task: Callable[[], T]) -> "Future[T]":
         """Do a task, while nothing else is done here."""
-        return self._process.submit(do_task, task)
+        future = self._process.submit(do_task, task)
+        self._begun_s = time.monotonic()
+        return future
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that its task still has, not counting those in which the process starts; None: any."""
+        if self._limits.seconds is None:
+            return None
+        if not self._process.is_ready:
+            self._begun_s = time.monotonic()
+        return self._begun_s + self._limits.seconds - time.monotonic()
+
+    def wait(self, future: "Future[T]") -> None:
+        """Wait until a task is done, or has had its time."""
+        while not future.done() and (self.left_s is None or self.left_s > 0):
+            wait([future], self.left_s)
 
     def outcome(self, future: "Future[T]") -> T | Crash:
         """Return the result of a task that is done, or has had its time; what it raised is raised."""
@@ -78,12 +98,13 @@ class IsolatedWorker:
         self._process.close()
 
 
-def start_worker(memory_gib: float | None = None) -> None:
+def start_worker(memory_gib: float | None = None, environment: Mapping[str, str] | None = None) -> None:
     """Prepare a worker process: it ends with its parent and on SIGTERM, and then removes what it has half written."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the results
     signal.signal(signal.SIGTERM, _give_up)
     end_with_parent()
     set_up_logging()
+    os.environ.update(environment or {})
     if memory_gib is not None:
         limit_memory(memory_gib)
 

@@ -91,11 +91,16 @@ def _outcomes(tasks: Mapping[str, Task], engine: Engine, locks: ItemLocks | None
         elsewhere: dict[str, Holder] = {}
         yield from engine.run(_free(left, locks, elsewhere, bar))
         left = {item_id: left[item_id] for item_id in elsewhere}
-        if left and not is_told:
-            is_told, (first, holder) = True, next(iter(elsewhere.items()))
-            logger.info("waiting for other processes: %d items, such as %s (%s)", len(left), first, holder)
         if left:
+            is_told = is_told or tell_waiting(elsewhere)
             time.sleep(LOOK_AGAIN_S)
+
+
+def tell_waiting(elsewhere: Mapping[str, Holder]) -> bool:
+    """Say which items other processes have under way; True, as it has been said."""
+    item_id, holder = next(iter(elsewhere.items()))
+    logger.info("waiting for other processes: %d items, such as %s (%s)", len(elsewhere), item_id, holder)
+    return True
 
 
 def _free(tasks: Mapping[str, Task], locks: ItemLocks | None, elsewhere: dict[str, Holder], bar: tqdm) -> Tasks:

@@ -74,6 +74,11 @@ class WorkerProcess:
         self._executor = self._open()
         self._pid: Future[int] | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has started."""
+        return self._pid is not None and self._pid.done()
+
     def submit(self, do: Callable, *args: object) -> Future:
         """Ask for something; the future raises a BrokenProcessPool if the process dies before it is done."""
         try:

@@ -1,0 +1,176 @@
+"""Tasks on a Ray cluster, of this machine or of many; results lie in folders that all machines share."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from stages.engines import AUTO_ADDRESS, EngineSettings, Outcomes, Tasks
+from stages.isolation import DIED, Crash, IsolatedWorker, Limits
+from utils.errors import UsageError, one_line
+from utils.logging import set_up_logging
+from utils.lookup import PROJECT_ROOT
+
+try:
+    import ray
+except ImportError as error:
+    raise UsageError("--engine ray needs Ray: pip install '.[ray]'") from error
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+TRIES_AFTER_A_LOSS = 3  # of a task whose machine or process was lost
+QUEUED_PER_SLOT = 2  # one being done, one ready to be
+ANSWER_S = 10.0
+LOOK_AGAIN_S = 5.0  # how many slots there are: machines come and go
+
+
+class RayEngine:
+    """Does tasks on the cluster that this process is connected to.
+
+    Args:
+        settings: what a task takes.
+        preload: modules that tasks need and that are slow to import.
+        isolates: do each task in a process below the cluster's, where its limits hold.
+    """
+
+    def __init__(self, settings: EngineSettings, preload: Sequence[str], isolates: bool) -> None:
+        self._settings = settings
+        self._how = (settings.limits, tuple(preload)) if isolates else None
+        self._do: Any = ray.remote(_do).options(
+            num_cpus=settings.task_cpus,
+            num_gpus=settings.task_gpus,
+            max_retries=TRIES_AFTER_A_LOSS,
+            scheduling_strategy="SPREAD",
+        )
+
+    def run(self, tasks: Tasks) -> Outcomes:
+        """See ``Engine``."""
+        waiting = iter(tasks)
+        under_way: dict[ray.ObjectRef, str] = {}
+        try:
+            while True:
+                room = QUEUED_PER_SLOT * max(1, self._n_slots()) - len(under_way)
+                while room > 0 and (following := next(waiting, None)) is not None:
+                    item_id, task = following
+                    under_way[self._do.remote(item_id, task, self._how)] = item_id
+                    room -= 1
+                if not under_way:
+                    return
+                ready, _ = ray.wait(list(under_way), timeout=LOOK_AGAIN_S)
+                for reference in ready:
+                    outcome = _outcome(reference)
+                    yield under_way.pop(reference), outcome
+        finally:
+            for reference in under_way:
+                ray.cancel(reference, force=True)
+
+    def _n_slots(self) -> int:
+        """Return how many tasks the cluster can do at once, as it is now."""
+        has = ray.cluster_resources()
+        slots = has.get("CPU", 0) // self._settings.task_cpus
+        return int(min(slots, has.get("GPU", 0) / self._settings.task_gpus) if self._settings.task_gpus else slots)
+
+
+def _outcome(reference: "ray.ObjectRef") -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None  # as if the task had raised it here
+    except ray.exceptions.RayError as error:
+        return Crash(f"{DIED} ({one_line(error)[:200]})")
+
+
+def _do(item_id: str, task: Callable[[], T], how: tuple[Limits, tuple[str, ...]] | None) -> T | Crash:
+    """Do a task in a process of the cluster."""
+    set_up_logging()
+    if how is None:
+        return task()
+    worker = _worker(*how, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    with _as_no_script():
+        future = worker.begin(task)
+    worker.wait(future)
+    return worker.outcome(future)
+
+
+@contextmanager
+def _as_no_script() -> Iterator[None]:
+    """Let a process that starts not import the script of this one, which is Ray's own and slow."""
+    script = sys.modules["__main__"]
+    path, script.__file__ = script.__file__, None
+    try:
+        yield
+    finally:
+        script.__file__ = path
+
+
+_workers: dict[tuple, IsolatedWorker] = {}  # of this process of the cluster; one at a time
+
+
+def _worker(limits: Limits, preload: tuple[str, ...], devices: str | None) -> IsolatedWorker:
+    """Return the process that does the tasks; those on another GPU get another one."""
+    key = limits, preload, devices
+    if key not in _workers:
+        for other in list(_workers):
+            _workers.pop(other).close()
+        _workers[key] = IsolatedWorker(limits, preload, {} if devices is None else {"CUDA_VISIBLE_DEVICES": devices})
+    return _workers[key]
+
+
+@contextmanager
+def opened_ray(settings: EngineSettings, preload: Sequence[str], isolates: bool) -> Iterator[RayEngine]:
+    """Connect to a cluster, or start one on this machine, and leave it at the end.
+
+    Raises:
+        UsageError: there is none at the address, or it can never hold a task.
+    """
+    _connect(settings.ray_address)
+    try:
+        engine = RayEngine(settings, preload, isolates)
+        has = ray.cluster_resources()
+        if settings.task_cpus > has.get("CPU", 0) or settings.task_gpus > has.get("GPU", 0):
+            logger.warning(
+                "a task takes %d CPUs and %g GPUs, the cluster has %g and %g now: waiting for more machines",
+                settings.task_cpus, settings.task_gpus, has.get("CPU", 0), has.get("GPU", 0),
+            )  # fmt: skip
+        yield engine
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    environment = {"env_vars": {"PYTHONPATH": str(PROJECT_ROOT), "TQDM_DISABLE": "1"}}
+    if address != AUTO_ADDRESS:
+        _require_answer(address)
+    start = partial(ray.init, runtime_env=environment, logging_level=logging.WARNING)
+    try:
+        start(address=address)
+    except ConnectionError as error:
+        if address != AUTO_ADDRESS:
+            raise _no_cluster(address, error) from error
+        start(address="local", include_dashboard=False)
+    has = ray.cluster_resources()
+    n_nodes = sum(node["Alive"] for node in ray.nodes())
+    logger.info("Ray: %d machines, %g processors, %g GPUs", n_nodes, has.get("CPU", 0), has.get("GPU", 0))
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address at which nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--ray_address {address!r}: auto, or HOST:PORT as `ray start --head` tells it")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> UsageError:
+    return UsageError(f"--ray_address {address}: no Ray cluster answers there ({one_line(error)})")
