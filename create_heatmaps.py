@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from utils.cli import new_parser, path, program
+from utils.cli import add_engine_flags, add_slide_flags, engine_settings, new_parser, path, positive_int, program
 
 DESCRIPTION = """\
 Draw heatmaps of attention for slides, as a YAML configuration says.
@@ -28,6 +28,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--save_exp_code", metavar="NAME", help="name of the experiment (default: the configuration's)")
     add("--overlap", type=float, help="overlap of patches, 0 to below 1 of their side (default: the configuration's)")
+    work = parser.add_argument_group("where and how slides are worked on")
+    work.add_argument("--num_workers", type=positive_int, default=1, metavar="N", help="processes, each on a slide")
+    add_slide_flags(work, timeout_s=0)
+    add_engine_flags(work)
     return parser
 
 
@@ -35,9 +39,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     args = build_parser().parse_args(argv)
+    from stages.engines import EngineSettings
     from stages.heatmaps import HeatmapRequest, create_heatmaps
 
-    return create_heatmaps(HeatmapRequest(args.config, args.save_exp_code, args.overlap))
+    engine = EngineSettings(num_workers=args.num_workers, **engine_settings(args))
+    return create_heatmaps(HeatmapRequest(args.config, args.save_exp_code, args.overlap, engine, args.shard))
 
 
 if __name__ == "__main__":

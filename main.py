@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from models.heads.registry import HEADS, SIZES
 from utils.cli import (
     add_config_flag,
+    add_engine_flags,
     add_task_flags,
+    engine_settings,
     fraction,
     new_parser,
     non_negative_float,
@@ -102,6 +104,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     training("--testing", action="store_true", help="try the run out on a tenth of the slides")
 
+    add_engine_flags(parser.add_argument_group("where folds are trained"), unit="fold")
+
     out = parser.add_argument_group("output").add_argument
     out("--exp_code", required=True, metavar="NAME", help="name of the run")
     out("--results_dir", type=path, default="./results", metavar="DIR", help="where runs go")
@@ -117,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = {name: value for name, value in vars(args).items() if name != "config" and value is not None}
     from datasets.tasks import TaskFlags
     from models.builder import ModelSettings
+    from stages.engines import EngineSettings
     from stages.fold import TrainingSettings
     from stages.training import TrainingConfig, train
 
@@ -161,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             missing=args.missing,
             cache_gb=args.cache_gb,
             cache_dtype=args.cache_dtype,
-            fold_workers=args.fold_workers,
+            engine=EngineSettings(num_workers=args.fold_workers, slide_timeout_s=0, **engine_settings(args)),
             resume=args.resume,
             report=not args.no_report,
             flags=flags,

@@ -70,6 +70,10 @@ class BagCache:
             return self
         return replace(self, kept=self.kept.to(device))
 
+    def without_numbers(self) -> "BagCache":
+        """Return the same without what is in memory; the hashes say which bags are meant."""
+        return replace(self, kept=self.kept[:0].clone())
+
     @property
     def dtype_in_memory(self) -> str:
         """What decides how numbers are rounded: ``fp32``, or ``fp16`` and of which bags."""

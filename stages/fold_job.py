@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from datasets.bag_cache import BagCache
+from datasets.bag_cache import BagCache, read_bags
+from datasets.bags import BagSurvey
 from datasets.split_file import SplitIds, write_split
 from models.checkpoint_facts import remove_checkpoint_facts, write_checkpoint_facts
 from stages.fold import FoldPlace, FoldResult, Sides, TrainingSettings, train_fold
@@ -28,8 +29,11 @@ from stages.run_files import (
     write_history,
 )
 from stages.runner import Result
+from utils.device import pick_device
+from utils.errors import ItemError
 from utils.fingerprint import fingerprint
 from utils.freed_memory import keep_freed_memory
+from utils.wording import few
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +104,53 @@ def run_fold(job: FoldJob) -> Result:
     record = FoldRecord(job.decisive, _figures(result), result.stopped)
     _write(job, place, result, record)
     return _result(name, STOPPED if result.stopped else DONE, record)
+
+
+@dataclass(frozen=True)
+class BagFiles:
+    """The bags of a run as their files, for a machine that has not read them.
+
+    Attributes:
+        width: length D of a feature.
+        bags: slide, file and number of patches of each.
+        cache_gb, cache_dtype: see ``read_bags``.
+    """
+
+    width: int
+    bags: tuple[tuple[str, Path, int], ...]
+    cache_gb: float
+    cache_dtype: str
+
+    @classmethod
+    def of(cls, survey: BagSurvey, cache_gb: float, cache_dtype: str) -> "BagFiles":
+        """Return the sound bags of a survey; their files by paths that hold from any folder."""
+        bags = ((slide_id, path.absolute(), survey.n_patches[slide_id]) for slide_id, path in survey.paths.items())
+        return cls(survey.width, tuple(bags), cache_gb, cache_dtype)
+
+
+@lru_cache(1)  # a process of a cluster trains several folds
+def _read(files: BagFiles) -> BagCache:
+    paths = {slide_id: path for slide_id, path, _ in files.bags}
+    n_patches = {slide_id: number for slide_id, _, number in files.bags}
+    return read_bags(BagSurvey(files.width, paths, n_patches), files.cache_gb, files.cache_dtype)
+
+
+def elsewhere(job: FoldJob, threads: int) -> FoldJob:
+    """Return a job without the numbers of its bags, for ``run_fold_elsewhere`` on whichever machine."""
+    return replace(job, bags=job.bags.without_numbers(), threads=threads)
+
+
+def run_fold_elsewhere(job: FoldJob, files: BagFiles) -> Result:
+    """Train a fold on a machine that shares nothing with the one that asks but folders.
+
+    Raises:
+        ItemError: features have changed since they were looked at.
+    """
+    bags = _read(files)
+    changed = [slide_id for slide_id, sha256 in job.bags.hashes.items() if bags.hashes.get(slide_id) != sha256]
+    if changed:
+        raise ItemError(f"features of {few(changed)} changed while the run was under way: start it again")
+    return run_fold(replace(job, bags=bags, device=pick_device()))
 
 
 def _place(job: FoldJob) -> FoldPlace:

@@ -4,26 +4,36 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from stages.bag_source import BagSource
+import torch
+
+from stages.engines import Engine, EngineSettings, opened
 from stages.heatmap_config import HeatmapConfig, read_config, write_config
-from stages.heatmap_models import AttentionModel, open_models
-from stages.heatmap_paths import UNLABELLED, config_copy, production_folder, results_table
+from stages.heatmap_models import AttentionModel
+from stages.heatmap_opening import Opening
+from stages.heatmap_paths import RESULTS_DIR, UNLABELLED, config_copy, production_folder, results_table
 from stages.heatmap_report import HeatmapReport, write_heatmap_report
 from stages.outcomes.classification import Classification
 from stages.runner import Result, run_each, summarise
 from stages.shown_layers import require_known_classes
-from stages.slide_heatmap import DrawnSlide, Job, draw_slide
+from stages.slide_heatmap import DrawnSlide, Job, draw
+from utils.atomic import remove_leftovers
 from utils.device import pick_device
-from utils.errors import UsageError
+from utils.errors import ItemError, UsageError
+from utils.item_locks import ItemLocks
 from utils.lookup import find_input, require_folder, require_writable
 from utils.names import check_id
+from utils.shard import WHOLE, Shard
 from wsi_core.heatmap_list import HeatmapRow, read_rows, rows_of_folder, write_results
 from wsi_core.params import HEATMAP_PARAMS
 from wsi_core.preset_file import find_preset, read_preset
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
+
+PRELOAD = ("stages.slide_heatmap",)
+HERE_ALONE = EngineSettings(slide_timeout_s=0)
 
 
 @dataclass(frozen=True)
@@ -34,11 +44,15 @@ class HeatmapRequest:
         config: name or path of the YAML.
         save_exp_code: overrides the experiment's name.
         overlap: overrides the overlap of the fine map, 0 to below 1.
+        engine: where slides are drawn.
+        shard: the part of the slides that this run draws.
     """
 
     config: str
     save_exp_code: str | None = None
     overlap: float | None = None
+    engine: EngineSettings = HERE_ALONE
+    shard: Shard = WHOLE
 
 
 def create_heatmaps(request: HeatmapRequest) -> int:
@@ -49,51 +63,87 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     """
     config = read_config(find_input(request.config, beside="heatmaps/configs", kind="heatmap config"))
     config = config.with_flags(request.save_exp_code, request.overlap)
-    device = pick_device()
-    models = open_models(config, device)
-    require_known_classes(config, models)
-    source = BagSource(config, models, device)
-    classes = next((model.outcome for model in models if isinstance(model.outcome, Classification)), None)
-    if classes is not None:
-        config = config.with_classes(classes.class_names)
+    is_here = request.engine == HERE_ALONE
+    opening = Opening(config, pick_device() if is_here else torch.device("cpu"))  # processes have their own elsewhere
+    config = _checked(config, opening)
     folders = _slide_folders(config)
     rows = {row.name: row for row in _rows(config, folders)}
     preset = config.data_arguments.preset
     defaults = read_preset(find_preset(preset)) if preset else HEATMAP_PARAMS
-    jobs = {name: Job(row, row.params(defaults), config, models, source) for name, row in rows.items()}
-    if config.heatmap_arguments.calc_heatmap or config.data_arguments.features_dir is None:
-        _ = source.encoder  # what is wrong with it shows before anything is written
+    ours = request.shard.part_of(rows)
+    jobs = {
+        name: Job(row, row.params(defaults), config, opening, _path(row, config, folders))
+        for name, row in rows.items()
+        if name in ours
+    }
     exp = config.exp_arguments
     for name, folder in (("raw_save_dir", exp.raw_save_dir), ("production_save_dir", exp.production_save_dir)):
         require_writable(folder, flag=f"exp_arguments.{name}")
     write_config(config_copy(config), config)
     _warn_of_unlabelled(jobs)
-
-    drawn: dict[str, DrawnSlide] = {}
-
-    def draw(name: str) -> Result:
-        path = _folder_of(rows[name], config, folders).find(name, config.data_arguments.slide_ext)
-        drawn[name] = draw_slide(path, jobs[name])
-        result = drawn[name].result
-        if result.reason and not result.failed:
-            logger.warning("%s: %s: %s", name, result.status, result.reason)
-        return result
-
-    table = results_table(config)
-    results = run_each(
-        {name: partial(draw, name) for name in rows},
-        on_result=lambda _: write_results(table, list(rows.values()), {name: one.cells for name, one in drawn.items()}),
-    )
-    logger.info("predictions: %s", table)
+    remove_leftovers(RESULTS_DIR, *(folder for job in jobs.values() for folder in job.paths.folders))
+    with ItemLocks(config_copy(config).parent) as locks, opened(request.engine, PRELOAD) as engine:
+        drawn, results = _draw_each(jobs, list(rows.values()), engine, locks)
+    logger.info("predictions: %s", results_table(config))
     if config.export_arguments.report:
-        _write_report(config, models, drawn, results)
+        _write_report(config, opening.models, drawn, results, request.shard)
     return summarise(results)
 
 
+def _checked(config: HeatmapConfig, opening: Opening) -> HeatmapConfig:
+    """Open models and encoder, so that what is wrong with them shows before anything is written.
+
+    Returns:
+        The configuration with the classes that the models know.
+    """
+    require_known_classes(config, opening.models)
+    _ = opening.source
+    classes = next((model.outcome for model in opening.models if isinstance(model.outcome, Classification)), None)
+    if config.heatmap_arguments.calc_heatmap or config.data_arguments.features_dir is None:
+        _ = opening.source.encoder
+    return config if classes is None else config.with_classes(classes.class_names)
+
+
+def _draw_each(
+    jobs: Mapping[str, Job], rows: list[HeatmapRow], engine: Engine, locks: ItemLocks
+) -> tuple[dict[str, DrawnSlide], list[Result]]:
+    """Draw the slides, and keep the table of predictions up to date; its rows of other shards stay as they are."""
+    drawn: dict[str, DrawnSlide] = {}
+    table = results_table(next(iter(jobs.values())).config) if jobs else None
+
+    def record(result: Result) -> None:
+        if isinstance(result.made, DrawnSlide):
+            drawn[result.item_id] = result.made
+        if result.reason and not result.failed:
+            logger.warning("%s: %s: %s", result.item_id, result.status, result.reason)
+        assert table is not None
+        with locks.holding(table.name):
+            write_results(
+                table, rows, {name: one.cells for name, one in drawn.items()}, keep_others=len(rows) > len(jobs)
+            )
+
+    return drawn, run_each(
+        {name: partial(draw, job) for name, job in jobs.items()}, on_result=record, engine=engine, locks=locks
+    )
+
+
+def _path(row: HeatmapRow, config: HeatmapConfig, folders: dict[str, SlideFolder]) -> Path | ItemError:
+    try:
+        return _folder_of(row, config, folders).find(row.name, config.data_arguments.slide_ext)
+    except ItemError as error:
+        return error
+
+
 def _write_report(
-    config: HeatmapConfig, models: Sequence[AttentionModel], drawn: Mapping[str, DrawnSlide], results: Sequence[Result]
+    config: HeatmapConfig,
+    models: Sequence[AttentionModel],
+    drawn: Mapping[str, DrawnSlide],
+    results: Sequence[Result],
+    shard: Shard,
 ) -> None:
-    path = production_folder(config) / "report.html"
+    path = production_folder(config) / (
+        "report.html" if shard == WHOLE else f"report_{shard.number}_of_{shard.count}.html"
+    )
     shown = {name: one.entry for name, one in drawn.items() if one.entry is not None}
     report = HeatmapReport(
         title=config.exp_arguments.save_exp_code,

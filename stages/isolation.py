@@ -47,19 +47,32 @@ class Limits:
         return Crash(f"not done after {self.seconds:g} s, so its process was ended; --slide_timeout allows more")
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a process works.
+
+    Attributes:
+        folder: from which relative paths count.
+        environment: variables to set.
+    """
+
+    folder: str
+    environment: Mapping[str, str]
+
+
 class IsolatedWorker:
     """A process that does one task after the other; after one that went wrong it starts anew.
 
     Args:
         limits: of each task.
         preload: modules that tasks need and that are slow to import.
-        environment: variables to set in it.
+        surroundings: where it works; None: as this process does.
     """
 
-    def __init__(self, limits: Limits, preload: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, limits: Limits, preload: Sequence[str], surroundings: "Surroundings | None" = None) -> None:
         self._limits = limits
         self._begun_s = 0.0
-        start = (limits.memory_gib, dict(environment or {}))
+        start = (limits.memory_gib, surroundings)
         self._process = WorkerProcess(worker_context(preload), start_worker, start)
 
     def begin(self, task: Callable[[], T]) -> "Future[T]":
@@ -98,13 +111,15 @@ class IsolatedWorker:
         self._process.close()
 
 
-def start_worker(memory_gib: float | None = None, environment: Mapping[str, str] | None = None) -> None:
+def start_worker(memory_gib: float | None = None, surroundings: Surroundings | None = None) -> None:
     """Prepare a worker process: it ends with its parent and on SIGTERM, and then removes what it has half written."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the results
     signal.signal(signal.SIGTERM, _give_up)
     end_with_parent()
     set_up_logging()
-    os.environ.update(environment or {})
+    if surroundings is not None:
+        os.chdir(surroundings.folder)
+        os.environ.update(surroundings.environment)
     if memory_gib is not None:
         limit_memory(memory_gib)
 

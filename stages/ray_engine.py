@@ -6,11 +6,13 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from stages.engines import AUTO_ADDRESS, EngineSettings, Outcomes, Tasks
-from stages.isolation import DIED, Crash, IsolatedWorker, Limits
+from stages.isolation import DIED, Crash, IsolatedWorker, Limits, Surroundings
 from utils.errors import UsageError, one_line
 from utils.logging import set_up_logging
 from utils.lookup import PROJECT_ROOT
@@ -41,7 +43,7 @@ class RayEngine:
 
     def __init__(self, settings: EngineSettings, preload: Sequence[str], isolates: bool) -> None:
         self._settings = settings
-        self._how = (settings.limits, tuple(preload)) if isolates else None
+        self._how = _How(str(Path.cwd()), (settings.limits, tuple(preload)) if isolates else None)
         self._do: Any = ray.remote(_do).options(
             num_cpus=settings.task_cpus,
             num_gpus=settings.task_gpus,
@@ -86,12 +88,29 @@ def _outcome(reference: "ray.ObjectRef") -> Any:
         return Crash(f"{DIED} ({one_line(error)[:200]})")
 
 
-def _do(item_id: str, task: Callable[[], T], how: tuple[Limits, tuple[str, ...]] | None) -> T | Crash:
+@dataclass(frozen=True)
+class _How:
+    """How a task is done.
+
+    Attributes:
+        folder: from which relative paths count.
+        isolation: limits, and modules to import first, of the process that does it; None: this one.
+    """
+
+    folder: str
+    isolation: tuple[Limits, tuple[str, ...]] | None
+
+
+def _do(item_id: str, task: Callable[[], T], how: _How) -> T | Crash:
     """Do a task in a process of the cluster."""
     set_up_logging()
-    if how is None:
+    try:
+        os.chdir(how.folder)
+    except OSError as error:
+        return Crash(f"{socket.gethostname()} has no folder {how.folder}, from which the run was started: {error}")
+    if how.isolation is None:
         return task()
-    worker = _worker(*how, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    worker = _worker(*how.isolation, how.folder, os.environ.get("CUDA_VISIBLE_DEVICES"))
     with _as_no_script():
         future = worker.begin(task)
     worker.wait(future)
@@ -112,13 +131,14 @@ def _as_no_script() -> Iterator[None]:
 _workers: dict[tuple, IsolatedWorker] = {}  # of this process of the cluster; one at a time
 
 
-def _worker(limits: Limits, preload: tuple[str, ...], devices: str | None) -> IsolatedWorker:
+def _worker(limits: Limits, preload: tuple[str, ...], folder: str, devices: str | None) -> IsolatedWorker:
     """Return the process that does the tasks; those on another GPU get another one."""
-    key = limits, preload, devices
+    key = limits, preload, folder, devices
     if key not in _workers:
         for other in list(_workers):
             _workers.pop(other).close()
-        _workers[key] = IsolatedWorker(limits, preload, {} if devices is None else {"CUDA_VISIBLE_DEVICES": devices})
+        environment = {} if devices is None else {"CUDA_VISIBLE_DEVICES": devices}
+        _workers[key] = IsolatedWorker(limits, preload, Surroundings(folder, environment))
     return _workers[key]
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from tqdm import tqdm
 
@@ -30,6 +31,7 @@ class Result:
         reason: where there is something to say.
         failed: whether it counts as a failure.
         cells: what is known of the item, for its row in a table.
+        made: what else its stage wants to know of it.
     """
 
     item_id: str
@@ -37,6 +39,7 @@ class Result:
     reason: str = ""
     failed: bool = False
     cells: Mapping[str, str] = field(default_factory=dict)
+    made: Any = None
 
 
 Task = Callable[[], Result]

@@ -16,6 +16,7 @@ from stages.bag_source import Bag, BagSource, patches_fingerprints
 from stages.fine_attention import fine_attention
 from stages.heatmap_config import HeatmapConfig
 from stages.heatmap_models import AttentionModel, SlidePrediction
+from stages.heatmap_opening import Opening
 from stages.heatmap_outcome import PredictedValues, predicted_values, prediction_cells
 from stages.heatmap_paths import CONTOURS, THUMBNAIL, HeatmapPaths
 from stages.heatmap_report import SlideEntry
@@ -78,20 +79,42 @@ class Job:
         row: its row of the process list.
         params: its parameters of segmentation.
         config: the configuration.
-        models: the trained models.
-        source: where the bags of patches come from.
+        opening: the trained models, and where the bags of patches come from.
+        path: its file; where there is none, what is wrong with that.
     """
 
     row: HeatmapRow
     params: SlideParams
     config: HeatmapConfig
-    models: Sequence[AttentionModel]
-    source: BagSource
+    opening: Opening
+    path: Path | ItemError
+
+    @property
+    def models(self) -> Sequence[AttentionModel]:
+        """The trained models."""
+        return self.opening.models
+
+    @property
+    def source(self) -> BagSource:
+        """Where the bags of patches come from."""
+        return self.opening.source
 
     @cached_property
     def paths(self) -> HeatmapPaths:
         """Where its files go."""
         return HeatmapPaths(self.config, slide_id_of(self.row.name), self.row.label)
+
+
+def draw(job: Job) -> Result:
+    """Make all files of one slide; the result carries the ``DrawnSlide``.
+
+    Raises:
+        ItemError: see ``draw_slide``, or there is no such slide.
+    """
+    if isinstance(job.path, ItemError):
+        raise job.path
+    made = draw_slide(job.path, job)
+    return replace(made.result, made=made)
 
 
 def draw_slide(path: Path, job: Job) -> DrawnSlide:

@@ -4,7 +4,7 @@ Everything that can be wrong with the data of any fold is found before the first
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,18 @@ from datasets.split_file import SplitIds, find_split_folder, split_folder_name, 
 from datasets.tasks import Task, TaskFlags
 from models.builder import ModelSettings
 from models.heads.registry import HEADS
-from stages.engines import EngineSettings, opened
+from stages.engines import LOCAL, RAY, EngineSettings, opened
 from stages.fold import Sides, TrainingSettings, check_settings
-from stages.fold_job import FoldJob, at_once, differing_settings, forget_fold, run_fold
+from stages.fold_job import (
+    BagFiles,
+    FoldJob,
+    at_once,
+    differing_settings,
+    elsewhere,
+    forget_fold,
+    run_fold,
+    run_fold_elsewhere,
+)
 from stages.fold_state import read_fold_state
 from stages.loaders import sound_part, warn_of_left_out
 from stages.outcomes.of_task import loss_of_task, outcome_of_task
@@ -44,11 +53,13 @@ from stages.run_files import (
     write_summary,
 )
 from stages.run_report import FoldTables, report_run
-from stages.runner import run_each, summarise
+from stages.runner import Result, run_each, summarise
 from stages.statistics.kind import StatisticsConfig
+from utils.atomic import remove_leftovers
 from utils.device import has_bfloat16, pick_device
 from utils.errors import UsageError
 from utils.fingerprint import fingerprint
+from utils.item_locks import ItemLocks
 from utils.lookup import require_writable
 from utils.names import check_id
 
@@ -76,7 +87,7 @@ class TrainingConfig:
         bag_loss: name of the loss; None: the usual one of the task's type.
         missing: ``error`` refuses slides whose features cannot be used, ``drop`` goes on without them.
         cache_gb, cache_dtype: memory for features in GiB, and how a number is kept there.
-        fold_workers: folds trained at the same time.
+        engine: where folds are trained, and how many at the same time.
         resume: keep folds that are done, and go on with one that was interrupted.
         report: write statistics, pictures and ``report.html``.
         flags: the command line, kept in the run's folder.
@@ -99,7 +110,7 @@ class TrainingConfig:
     missing: str = "error"
     cache_gb: float = DEFAULT_CACHE_GB
     cache_dtype: str = "fp32"
-    fold_workers: int = 1
+    engine: EngineSettings = field(default_factory=lambda: EngineSettings(slide_timeout_s=0))
     resume: bool = False
     report: bool = True
     flags: Mapping[str, Any] = field(default_factory=dict)
@@ -121,6 +132,7 @@ class _Run:
     outcome: Outcome
     settings: TrainingSettings
     bags: BagCache
+    survey: BagSurvey
     made_from: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -141,13 +153,31 @@ def train(config: TrainingConfig) -> int:
     if config.resume:
         _refuse_other_settings(run.folder, jobs)
     require_writable(run.folder, flag="--results_dir")
-    if not config.resume:
-        for fold in {*jobs, *(folds_in(run.folder) if config.folds == range(config.k) else ())}:
-            forget_fold(run.folder, fold)
-    made_from = {"training": run.settings, "features": run.made_from}
-    write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
-    write_flags(run.folder, config.flags)
-    return _run_folds(run, jobs)
+    with ItemLocks(run.folder) as locks:
+        if not config.resume:
+            _refuse_others(jobs, locks, run.folder)
+            for fold in {*jobs, *(folds_in(run.folder) if config.folds == range(config.k) else ())}:
+                forget_fold(run.folder, fold)
+        remove_leftovers(run.folder)
+        made_from = {"training": run.settings, "features": run.made_from}
+        write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
+        write_flags(run.folder, config.flags)
+        return _run_folds(run, jobs, locks)
+
+
+def _refuse_others(jobs: Mapping[int, FoldJob], locks: ItemLocks, folder: Path) -> None:
+    """Refuse to begin folds anew that another process is training."""
+    others = locks.others()
+    for fold in jobs:
+        if _name(fold) in others:
+            raise UsageError(
+                f"{_name(fold)} in {folder} is being trained by {others[_name(fold)]}; pass --resume to share the "
+                "folds with it, or take another --exp_code"
+            )
+
+
+def _name(fold: int) -> str:
+    return f"fold {fold}"
 
 
 def _open(config: TrainingConfig) -> _Run:
@@ -161,7 +191,12 @@ def _open(config: TrainingConfig) -> _Run:
     folders = {slide: folder for slide, folder in dataset.feature_folders.items() if slide in used}
     made_from = cohort_provenance(bag_h5_path(folder, slide) for slide, folder in folders.items())
     survey = survey_bags(folders, config.embed_dim)
-    bags = read_bags(survey, config.cache_gb, config.cache_dtype, shared=config.fold_workers > 1)
+    bags = read_bags(
+        survey,
+        config.cache_gb,
+        config.cache_dtype,
+        shared=config.engine.engine == LOCAL and config.engine.num_workers > 1,
+    )
     splits = _without_unusable(splits, survey, config)
     _refuse_empty_training(splits, split_folder)
     _warn_of_empty_sides(splits)
@@ -169,7 +204,7 @@ def _open(config: TrainingConfig) -> _Run:
     outcome = outcome_of_task(task, dataset.table, loss)
     model = _model_settings(config, task, outcome, survey.width)
     settings = replace(config.training, model=model, bag_loss=loss)
-    return _Run(config, task, dataset, splits, outcome, settings, bags, made_from)
+    return _Run(config, task, dataset, splits, outcome, settings, bags, survey, made_from)
 
 
 def _without_unusable(splits: dict[int, Sides], survey: BagSurvey, config: TrainingConfig) -> dict[int, Sides]:
@@ -287,17 +322,15 @@ def _refuse_other_settings(folder: Path, jobs: Mapping[int, FoldJob]) -> None:
             )
 
 
-def _run_folds(run: _Run, jobs: dict[int, FoldJob]) -> int:
-    n_workers = min(run.config.fold_workers, len(jobs))
-    if n_workers > 1:
-        jobs = {fold: at_once(job, n_workers) for fold, job in jobs.items()}
-    with opened(EngineSettings(num_workers=n_workers, slide_timeout_s=0), PRELOAD) as engine:
+def _run_folds(run: _Run, jobs: dict[int, FoldJob], locks: ItemLocks) -> int:
+    with opened(run.config.engine, PRELOAD, isolates=False) as engine:
         results = run_each(
-            {f"fold {fold}": partial(run_fold, job) for fold, job in jobs.items()},
+            {_name(fold): task for fold, task in _tasks(run, jobs).items()},
             unit="fold",
             failed_status="failed_training",
             on_result=lambda _: _write_summary(run),
             engine=engine,
+            locks=locks,
         )
     done = [fold for fold in jobs if read_fold_record(run.folder, fold) is not None]
     if done:
@@ -307,6 +340,18 @@ def _run_folds(run: _Run, jobs: dict[int, FoldJob]) -> int:
         if run.config.report:
             _report(run, done)
     return summarise(results, unit="fold")
+
+
+def _tasks(run: _Run, jobs: Mapping[int, FoldJob]) -> dict[int, Callable[[], Result]]:
+    """Return the work on each fold, for the engine of the run."""
+    engine, config = run.config.engine, run.config
+    if engine.engine == RAY:
+        bags = BagFiles.of(run.survey, config.cache_gb, config.cache_dtype)
+        return {fold: partial(run_fold_elsewhere, elsewhere(job, engine.task_cpus), bags) for fold, job in jobs.items()}
+    n_workers = min(engine.num_workers, len(jobs))
+    if n_workers > 1:
+        jobs = {fold: at_once(job, n_workers) for fold, job in jobs.items()}
+    return {fold: partial(run_fold, job) for fold, job in jobs.items()}
 
 
 def _report(run: _Run, folds: list[int]) -> None:

@@ -71,12 +71,12 @@ def add_engine_flags(group: argparse._ArgumentGroup, *, unit: str = "slide") -> 
         help=f"GPUs that Ray keeps for each {unit}, such as 0.25")
 
 
-def add_slide_flags(group: argparse._ArgumentGroup) -> None:
+def add_slide_flags(group: argparse._ArgumentGroup, *, timeout_s: float = 7200.0) -> None:
     """Add which slides of a list are done, and what each may take; ``engine_settings`` reads the latter."""
     add = group.add_argument
     add("--shard", type=shard, default=WHOLE, metavar="I/N", help="do a part of the list, such as 3/16; other jobs do "
         "the others")
-    add("--slide_timeout", type=non_negative_float, default=7200.0, metavar="S",
+    add("--slide_timeout", type=non_negative_float, default=timeout_s, metavar="S",
         help="seconds after which a slide is given up as one that hangs its reader; 0: never")
     add("--slide_memory_gb", type=positive_float, metavar="GIB", help="memory that a slide may take (default: any)")
 # fmt: on

@@ -91,6 +91,25 @@ def rows_of_folder(folder: SlideFolder, slide_ext: str) -> list[HeatmapRow]:
     return [HeatmapRow(name, {"slide_id": name}) for name in names]
 
 
-def write_results(path: Path, rows: list[HeatmapRow], predictions: dict[str, dict[str, str]]) -> None:
-    """Write the rows with what is known of each slide by now: ``bag_size, Pred_0, p_0, Pred_1, ...``, atomically."""
-    write_table(pd.DataFrame([{**row.cells, **predictions.get(row.name, {})} for row in rows]).fillna(""), path)
+def write_results(
+    path: Path, rows: list[HeatmapRow], predictions: dict[str, dict[str, str]], *, keep_others: bool = False
+) -> None:
+    """Write the rows with what is known of each slide by now: ``bag_size, Pred_0, p_0, Pred_1, ...``, atomically.
+
+    Args:
+        path: the table.
+        rows: of the list.
+        predictions: cells of the slides that this process has done.
+        keep_others: let rows of other slides stay as the file has them, which other processes write too.
+    """
+    before = _rows_before(path) if keep_others else {}
+    known = [{**row.cells, **(predictions.get(row.name) or before.get(row.name, {}))} for row in rows]
+    write_table(pd.DataFrame(known).fillna(""), path)
+
+
+def _rows_before(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        table = read_text_table(path, required=("slide_id",))
+    except UsageError:  # there is none yet
+        return {}
+    return {cells["slide_id"]: cells for cells in table.to_dict("records")}
