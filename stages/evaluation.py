@@ -37,6 +37,7 @@ from utils.device import pick_device
 from utils.errors import EXIT_DONE, UsageError
 from utils.lookup import require_writable
 from utils.names import check_id
+from utils.run_log import start_run_log
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ def evaluate(config: EvaluationConfig) -> int:
     opened = _open(config)
     out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(opened.config))
+    start_run_log(out, opened.config)
     tables = _evaluated(opened, out)
     together = part_folder(out, config.folds, config.n_folds)
     write_evaluation(together, tables)

@@ -25,6 +25,7 @@ from utils.device import pick_device
 from utils.errors import ItemError, UsageError, one_line
 from utils.item_locks import ItemLocks
 from utils.lookup import require_folder, require_writable
+from utils.run_log import start_run_log
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def extract_features(config: ExtractionConfig) -> int:
     settled += skipped
     for place, output in enumerate(outputs):
         output.refuse_other_encoders(_made_again(config, slides, jobs, place))
+    start_run_log(config.feat_dir, config)
     warn_of_unusual_patches([output.encoder.spec for output in outputs], all_patches)
     for result in settled:
         if result.failed:

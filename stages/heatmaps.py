@@ -24,6 +24,7 @@ from utils.errors import ItemError, UsageError
 from utils.item_locks import ItemLocks
 from utils.lookup import find_input, require_folder, require_writable
 from utils.names import check_id
+from utils.run_log import start_run_log
 from utils.shard import WHOLE, Shard
 from wsi_core.heatmap_list import HeatmapRow, read_rows, rows_of_folder, write_results
 from wsi_core.params import HEATMAP_PARAMS
@@ -80,6 +81,7 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     for name, folder in (("raw_save_dir", exp.raw_save_dir), ("production_save_dir", exp.production_save_dir)):
         require_writable(folder, flag=f"exp_arguments.{name}")
     write_config(config_copy(config), config)
+    start_run_log(production_folder(config), config)
     _warn_of_unlabelled(jobs)
     remove_leftovers(RESULTS_DIR, *(folder for job in jobs.values() for folder in job.paths.folders))
     with ItemLocks(config_copy(config).parent) as locks, opened(request.engine, PRELOAD) as engine:

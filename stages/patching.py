@@ -22,6 +22,7 @@ from utils.item_locks import ItemLocks
 from utils.lookup import require_folder, require_writable
 from utils.names import names_image, slide_id_of
 from utils.pictures import save_picture
+from utils.run_log import start_run_log
 from utils.wording import few
 from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
@@ -47,6 +48,7 @@ def create_patches(config: PatchingConfig) -> int:
     """
     slides, jobs = plan_slides(config)
     save_dir = require_writable(config.save_dir, flag="--save_dir")
+    start_run_log(config.save_dir, config)
     _report_steps(config)
     list_path = save_dir / FILE_NAME
     _regard_earlier_list(slides, list_path, config)

@@ -25,6 +25,7 @@ from stages.trained_run import TrainedRun, open_run
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError
 from utils.lookup import require_folder, require_writable
+from utils.run_log import start_run_log
 from utils.tables import write_table
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def predict(config: EvaluationConfig) -> int:
     survey = run.survey(folders)
     out = require_writable(EVAL_RESULTS / f"PREDICT_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(config))
+    start_run_log(out, config)
     said = {fold: PassFigures(run.outcome.n_outputs) for fold in run.models}
     problems = {
         slide_id: f"features {what} {detail}"

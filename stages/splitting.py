@@ -23,6 +23,7 @@ from datasets.units import Units, describe_mixed, patients_of
 from stages.split_report import REPORT_NAME, DrawnSplits, leaks_of, log_classes, log_summary, write_report
 from utils.errors import EXIT_DONE, UsageError
 from utils.lookup import require_writable
+from utils.run_log import start_run_log
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ def create_splits(config: SplittingConfig) -> int:
     parts = [replace(config, label_frac=label_frac) for label_frac in config.label_fracs]  # the largest last
     drawn = [_with_part_of_training(whole, part) for part in parts]
     leaks = [leaks_of(one, hashes, site_col) for one in drawn]
+    for part in parts:
+        start_run_log(_folder(task.name, part), replace(part, site_col=site_col))
     for part, splits, leaking in zip(parts, drawn, leaks, strict=True):
         _write(splits, leaking, task.name, replace(part, site_col=site_col))
     log_summary(drawn[-1], leaks[-1])
@@ -132,8 +135,7 @@ def _hashes(folders: dict[str, Path]) -> dict[str, str]:
 
 def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config: SplittingConfig) -> None:
     """Write the splits and their report for the label fraction of ``config``."""
-    name = split_folder_name(task_name, config.label_frac, config.split_mode, config.label_frac_mode)
-    folder, table = SPLITS_FOLDER / name, drawn.table
+    folder, table = _folder(task_name, config), drawn.table
     label_of = dict(zip(table.slides["slide_id"], table.slides["label"], strict=True))
     for fold, named in enumerate(drawn.named):
         write_split_files(folder, fold, named, label_of, table.class_names)
@@ -147,6 +149,11 @@ def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config:
             config.label_frac,
         )
     _warn_of_older_splits(folder, n_splits)
+
+
+def _folder(task_name: str, config: SplittingConfig) -> Path:
+    name = split_folder_name(task_name, config.label_frac, config.split_mode, config.label_frac_mode)
+    return SPLITS_FOLDER / name
 
 
 def _settings(task_name: str, config: SplittingConfig) -> dict[str, object]:

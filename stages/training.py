@@ -62,6 +62,7 @@ from utils.fingerprint import fingerprint
 from utils.item_locks import ItemLocks
 from utils.lookup import require_writable
 from utils.names import check_id
+from utils.run_log import start_run_log
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +163,7 @@ def train(config: TrainingConfig) -> int:
         made_from = {"training": run.settings, "features": run.made_from}
         write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
         write_flags(run.folder, config.flags)
+        start_run_log(run.folder, {**vars(config), **made_from})
         return _run_folds(run, jobs, locks)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from utils.errors import EXIT_SOME_FAILED, EXIT_WRONG_USE, ItemError, UsageError, one_line
 from utils.logging import set_up_logging
+from utils.run_log import RunLog, note_flags
 from utils.shard import WHOLE, shard
 
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as shells report them
@@ -41,9 +42,18 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
         return super()._get_help_string(action)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells the log of the run what was read."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        read = super().parse_known_args(args, namespace)
+        note_flags(vars(read[0]))
+        return read
+
+
 def new_parser(description: str) -> argparse.ArgumentParser:
     """Return a parser whose help shows defaults and the exit codes."""
-    return argparse.ArgumentParser(description=description, epilog=EXIT_CODES, formatter_class=_Help)
+    return _Parser(description=description, epilog=EXIT_CODES, formatter_class=_Help)
 
 
 def add_reader_flags(group: argparse._ArgumentGroup) -> None:
@@ -199,25 +209,35 @@ def task_flags(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def program(main: Callable[[Sequence[str] | None], int]) -> Main:
-    """Wrap a script's ``main(argv)``: set up messages, and turn what can go wrong into one line and an exit code."""
+    """Wrap a script's ``main(argv)``: set up messages, and turn what can go wrong into one line and an exit code.
+
+    Run as a program, not called with ``argv``, it leaves a log where its stage says; see ``run_log``.
+    """
 
     @functools.wraps(main)
     def wrapped(argv: Sequence[str] | None = None) -> int:
         set_up_logging()
-        try:
-            with _terminated_like_interrupted():
-                return main(argv)
-        except UsageError as error:
-            logging.getLogger(__name__).error("%s", error)
-            return EXIT_WRONG_USE
-        except (ItemError, OSError) as error:  # such as a full disk; what was finished before is there
-            logging.getLogger(__name__).error("stopped: %s", one_line(error))
-            return EXIT_SOME_FAILED
-        except KeyboardInterrupt as stop:
-            print("interrupted; the files that are finished stay", file=sys.stderr)
-            return EXIT_TERMINATED if isinstance(stop, _Terminated) else EXIT_INTERRUPTED
+        if argv is not None:
+            return _exit_code(main, argv)
+        with RunLog(Path(main.__code__.co_filename).stem) as log:
+            return log.ended(_exit_code(main, argv))
 
     return wrapped
+
+
+def _exit_code(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:
+    try:
+        with _terminated_like_interrupted():
+            return main(argv)
+    except UsageError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return EXIT_WRONG_USE
+    except (ItemError, OSError) as error:  # such as a full disk; what was finished before is there
+        logging.getLogger(__name__).error("stopped: %s", one_line(error))
+        return EXIT_SOME_FAILED
+    except KeyboardInterrupt as stop:
+        print("interrupted; the files that are finished stay", file=sys.stderr)
+        return EXIT_TERMINATED if isinstance(stop, _Terminated) else EXIT_INTERRUPTED
 
 
 class _Terminated(KeyboardInterrupt):
