@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 SCRIPTS := create_patches_fp.py extract_features_fp.py create_splits_seq.py main.py eval.py create_heatmaps.py \
-  view_slides.py build_preset.py
+  view_slides.py build_preset.py doctor.py
 
 .PHONY: help venv demo test coverage soak lint clean
 

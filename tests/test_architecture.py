@@ -18,6 +18,7 @@ SCRIPTS = (
     "create_heatmaps",
     "view_slides",
     "build_preset",
+    "doctor",
 )
 PACKAGES = ("utils", "wsi_core", "models", "datasets", "metrics", "stages")
 # package or script -> what of ours it may import, besides itself

@@ -67,6 +67,7 @@ FLAGS = {
         "a_t": 100, "a_h": 16, "max_n_holes": 10, "vis_level": -1, "line_thickness": 250, "white_thresh": 5,
         "black_thresh": 50, "no_padding": False, "contour_fn": "four_pt", "overwrite": False,
     },
+    "doctor": {"folder": None, "encoders": None, "ray_address": None, "timeout": 60.0},
 }  # fmt: skip
 HEADS = {
     "clam_sb", "clam_mb", "mil", "abmil", "dsmil", "transmil", "transformer", "mean_pool", "max_pool",

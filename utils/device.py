@@ -1,15 +1,13 @@
 """Where tensors are computed: the first visible CUDA device, else the processor; and how much memory is left there."""
 
 import logging
-import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 
-logger = logging.getLogger(__name__)
+from utils.memory import memory_limit, memory_of_machine
 
-MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+logger = logging.getLogger(__name__)
 
 
 def pick_device() -> torch.device:
@@ -25,24 +23,8 @@ def free_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + reserved
-    stated = [_available_to_all(), _left_to_container()]
-    return min((number for number in stated if number is not None), default=None)
-
-
-def _available_to_all() -> int | None:
-    """Read MemAvailable: what Linux can give without swapping."""
-    if not MEMINFO.is_file():
-        return None
-    found = re.search(r"^MemAvailable:\s*(\d+) kB", MEMINFO.read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
-
-
-def _left_to_container() -> int | None:
-    """Read the limit of a container (cgroup v2) and what is used of it."""
-    limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
-    if not limit.is_file() or not used.is_file() or limit.read_text().strip() == "max":
-        return None
-    return int(limit.read_text()) - int(used.read_text())
+    stated = [memory_of_machine(), memory_limit()]  # without swapping, and where a container or job has a limit
+    return min((free for _, free in filter(None, stated)), default=None)
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -46,3 +46,8 @@ def format_of(path: Path) -> str | None:
         return openslide.OpenSlide.detect_format(path)
     except (openslide.OpenSlideError, OSError):
         return None
+
+
+def library_version() -> str:
+    """Return the version of the library, which is not that of its Python package."""
+    return openslide.__library_version__
