@@ -11,6 +11,7 @@ of its caller's.
 import itertools
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -168,7 +169,7 @@ class RunLog(logging.Handler):
             "flags": self.flags,
             "settings": settings,
         }
-        return yaml.safe_dump(masked_values(_plain(about)), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(masked_values(_plain(about)), sort_keys=False, allow_unicode=True, width=math.inf)
 
 
 class _WithTime(logging.Formatter):

@@ -47,8 +47,12 @@ def _of_cluster(version: str, address: str, *, is_asked_for: bool) -> Iterator[F
         yield Finding("Ray", "fail", f"{version}; {address}: {one_line(error)}", _advice(address))
         return
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    yield Finding("Ray", "ok", f"{version}, {address}: {len(nodes)} nodes, {_resources(ray.cluster_resources())}")
+    yield Finding("Ray", "ok", f"{version}, {address}: {_number_of(nodes)}, {_resources(ray.cluster_resources())}")
     yield _of_project(ray, nodes)
+
+
+def _number_of(nodes: list[dict[str, Any]]) -> str:
+    return f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}"
 
 
 def _resources(stated: dict[str, float]) -> str:
