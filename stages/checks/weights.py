@@ -54,7 +54,9 @@ def of_encoder(spec: EncoderSpec) -> Finding:
     try:
         return Finding(spec.name, "ok", str(find_weights(spec, None)))
     except UsageError as error:
-        return Finding(spec.name, "fail", "no weights here", one_line(error))
+        return Finding(
+            spec.name, "fail", "no weights here", one_line(error).removeprefix(f"{spec.name} needs weights; ")
+        )
 
 
 def of_all(specs: Sequence[EncoderSpec]) -> Finding:
