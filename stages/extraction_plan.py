@@ -19,10 +19,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ListedSlide:
-    """A row of the table: the slide as it is named there, and what patching said of it (empty: nothing)."""
+    """A row of the table: the slide as it is named there, and what patching said of it and why (empty: nothing)."""
 
     name: str
     status: str
+    reason: str = ""
 
     @property
     def has_failed(self) -> bool:
@@ -67,10 +68,10 @@ def listed_slides(csv_path: str) -> dict[str, ListedSlide]:
     names = [check_id(name, where=f"table of slides {csv_path}") for name in table["slide_id"]]
     if not names:
         raise UsageError(f"table of slides {csv_path}: no slides in it")
-    statuses = table["status"] if "status" in table else [""] * len(names)
+    statuses, reasons = (table[column] if column in table else [""] * len(names) for column in ("status", "reason"))
     slides: dict[str, ListedSlide] = {}
-    for name, status in zip(names, statuses, strict=True):
-        row, first = ListedSlide(name, status), slides.get(slide_id_of(name))
+    for name, status, reason in zip(names, statuses, reasons, strict=True):
+        row, first = ListedSlide(name, status, reason), slides.get(slide_id_of(name))
         if first is None or first.has_failed:  # that has been told by patching
             slides[slide_id_of(name)] = row
         elif first.name != name and not row.has_failed:
@@ -107,11 +108,17 @@ def find_patches(
 
 
 def _without_coords(slide_id: str, row: ListedSlide, error: ItemError, has_features: Callable[[str], bool]) -> Result:
+    if error.status == "no_coords" and row.has_failed:
+        return Result(slide_id, error.status, f"no coordinates, as patching says {_said(row)}", failed=True)
     if error.status != "no_coords" or row.status not in EMPTY_STATUSES:
         return Result(slide_id, error.status, one_line(error), failed=True)
     if has_features(slide_id):
         logger.warning("%s: %s, but there are features of an earlier run", slide_id, row.status)
     return Result(slide_id, row.status)  # patching has said that there is nothing to encode
+
+
+def _said(row: ListedSlide) -> str:
+    return f"{row.status}: {row.reason}" if row.reason else row.status
 
 
 def path_of(found: FoundPatches, folder: SlideFolder | None, slide_ext: str) -> Path:

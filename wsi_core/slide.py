@@ -16,6 +16,7 @@ from utils.errors import ItemError
 from wsi_core.readers.image_reader import ImageReader
 from wsi_core.readers.openslide_reader import OpenSlideReader, format_of
 from wsi_core.readers.reader import NotThisReaderError, ReadError, SlideReader
+from wsi_core.readers.tiff_check import require_sound_tiff
 from wsi_core.readers.tiffslide_reader import TiffSlideReader
 
 STATUS_UNREADABLE = "failed_open"
@@ -24,6 +25,7 @@ ReaderName = Literal["openslide", "tiffslide"]
 Background = Literal["black", "white"]
 DEFAULT_READER: ReaderName = "openslide"
 DEFAULT_MAX_MEMORY_GB = 8.0
+TOO_MANY_PIXELS = 10**12  # 25 x 25 cm at 0.25 µm: no scanner makes it, and to look at all of it takes hours
 
 
 class Slide:
@@ -159,17 +161,38 @@ def is_plain_image(path: Path) -> bool:
     return path.is_file() and format_of(path) is None
 
 
+def _why_no_file(path: Path) -> str:
+    if path.is_symlink():
+        return f"a link to {path.readlink()}, which is not there"
+    return "a folder, no slide" if path.is_dir() else "no such file"
+
+
 def _open(path: Path, reader: ReaderName, max_memory_gb: float) -> SlideReader:
     if not path.is_file():
-        raise ItemError(f"{path}: no such file", STATUS_UNREADABLE)
+        raise ItemError(f"{path}: {_why_no_file(path)}", STATUS_UNREADABLE)
     try:
-        if reader == "tiffslide" and format_of(path) is not None:
-            return TiffSlideReader(path)
-        try:
-            return OpenSlideReader(path)
-        except NotThisReaderError:
-            return ImageReader(path, max_memory_gb)
+        require_sound_tiff(path, max_memory_gb)
+        return _of_believable_size(_opened(path, reader, max_memory_gb))
     except NotThisReaderError as error:
         raise ItemError(str(error), STATUS_UNREADABLE) from error
     except ReadError as error:
         raise ItemError(f"{path.name} cannot be opened: {error}", STATUS_UNREADABLE) from error
+
+
+def _opened(path: Path, reader: ReaderName, max_memory_gb: float) -> SlideReader:
+    if reader == "tiffslide" and format_of(path) is not None:
+        return TiffSlideReader(path)
+    try:
+        return OpenSlideReader(path)
+    except NotThisReaderError:
+        return ImageReader(path, max_memory_gb)
+
+
+def _of_believable_size(reader: SlideReader) -> SlideReader:
+    width, height = reader.level_dimensions[0]
+    if 0 < width * height < TOO_MANY_PIXELS:
+        return reader
+    reader.close()
+    raise ReadError(
+        f"it claims {width}x{height} px, which no slide has; it is damaged, copy it again or export it anew"
+    )

@@ -43,7 +43,8 @@ class SlideFolder:
         """The file names of all slides, sorted, each once.
 
         A file counts as a slide by its ending, also where it is damaged or a link that leads nowhere, so that it is
-        reported; with any other ending by its content.
+        reported; with any other ending by its content. A folder that is named like a slide counts too, unless the
+        folders below are looked into.
 
         Raises:
             UsageError: there is none.
@@ -57,6 +58,7 @@ class SlideFolder:
         if others:
             shown = ", ".join(path.name for path in others[:SHOWN_NAMES])
             logger.info("passed over in %s, as no slides: %d files (%s)", self.folder, len(others), shown)
+        slides += [] if self.recursive else self._folders_in_place_of(slides)
         if not slides:
             raise UsageError(f"no slides in {self.folder}" + ("" if self.recursive else "; --recursive looks below it"))
         return sorted({tabular(path.name) for path in _one_of_each_series(slides)})
@@ -90,12 +92,24 @@ class SlideFolder:
                 f"{name}: a table cannot hold this file name (a line end, a space at its end, or not UTF-8); rename it",
                 "no_slide",
             )
+        if (self.folder / name).is_dir():
+            raise ItemError(f"{name} is a folder, no slide; --recursive finds slides in folders", "no_slide")
         raise ItemError(f"no slide file for {name!r} in {self.folder} (extension {slide_ext or 'any'})", "no_slide")
 
     @cached_property
     def _top(self) -> list[Path]:
         names = [path.name for path in self.folder.iterdir() if not path.is_dir()]
         return sorted(self.folder / name for name in _without_results(names) if not name.startswith("."))
+
+    def _folders_in_place_of(self, slides: Iterable[Path]) -> list[Path]:
+        """Return the folders that are named like slides, and like none of these."""
+        folders = (path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        taken = {slide_id_of(path.name) for path in slides}
+        return [
+            path
+            for path in folders
+            if slide_id_of(path.name) not in {path.name, *taken} and path.resolve() not in self._without
+        ]
 
     @cached_property
     def _tree(self) -> list[Path]:

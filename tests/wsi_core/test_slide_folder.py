@@ -28,13 +28,23 @@ def folder(tmp_path):
 
 def test_slides_are_found_by_ending_or_content(folder, caplog):
     caplog.set_level("INFO")
-    assert SlideFolder(folder).names == ["TCGA-1.2.3.uuid.PNG", "a.tif", "no_ending", "other.ending", "torn.svs"]
+    slides = ["TCGA-1.2.3.uuid.PNG", "a.tif", "no_ending", "other.ending", "torn.svs"]
+    assert SlideFolder(folder, recursive=True).names == slides
+    assert SlideFolder(folder).names == sorted([*slides, "folder.svs"])
     assert "4 files (README.txt" in caplog.text
 
 
 def test_a_link_that_leads_nowhere_is_listed(folder):
     (folder / "gone.ndpi").symlink_to(folder / "nowhere")
     assert "gone.ndpi" in SlideFolder(folder).names
+
+
+def test_a_folder_named_like_a_slide_is_listed_only_where_no_slide_has_its_id(folder):
+    with pytest.raises(ItemError, match=r"folder\.svs is a folder, no slide; --recursive"):
+        SlideFolder(folder).find("folder.svs")
+    shutil.copy(folder / "a.tif", folder / "folder.tif")
+    assert "folder.svs" not in SlideFolder(folder).names
+    assert SlideFolder(folder).find("folder.svs") == folder / "folder.tif"
 
 
 def test_below_the_folder_only_when_asked(folder):
@@ -71,7 +81,7 @@ def test_a_name_that_means_two_files_is_told(folder):
 def test_a_name_that_no_table_can_hold_is_listed_and_fails_alone(folder, name):
     shutil.copy(folder / "a.tif", os.path.join(os.fsencode(folder), name))  # noqa: PTH118  bytes
     (listed,) = set(SlideFolder(folder).names) - {
-        "TCGA-1.2.3.uuid.PNG", "a.tif", "no_ending", "other.ending", "torn.svs"
+        "TCGA-1.2.3.uuid.PNG", "a.tif", "folder.svs", "no_ending", "other.ending", "torn.svs"
     }  # fmt: skip
     assert listed.encode() and check_id(listed, where="x") == listed.strip()
     with pytest.raises(ItemError, match="a table cannot hold this file name"):

@@ -8,6 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 from utils.pictures import without_pixel_limit
 from wsi_core.readers.reader import NotThisReaderError, ReadError, Size, on_canvas, part_inside
+from wsi_core.readers.tiff_check import CUT_OFF, TIFF_BEGINNINGS
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "JPEG2000", "WEBP", "PPM")
 # Pillow's modes that hold 8 bits or less for each channel, and the bytes that it takes for a pixel of them.
@@ -18,7 +19,6 @@ PROGRESSIVE_JPEG_BYTES_PER_PIXEL = 6  # coefficients of three channels at full s
 GIB = 1024**3
 TIFF_X_RESOLUTION, TIFF_Y_RESOLUTION, TIFF_RESOLUTION_UNIT, TIFF_DESCRIPTION = 282, 283, 296, 270
 TIFF_ROWS_PER_STRIP = 278
-TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TIFF_UNITS = {2: "inch", 3: "centimeter"}
 # What Pillow and its decoders raise at damaged files.
 _FAILURES = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError)
@@ -86,7 +86,7 @@ class ImageReader:
             with without_pixel_limit():
                 _ = getattr(self._image, "n_frames", 1)
         except _FAILURES as error:
-            raise ReadError("it is damaged or was not copied whole; copy it again") from error
+            raise ReadError(CUT_OFF) from error
 
     def _require_8_bits(self) -> None:
         if self._image.mode not in BYTES_PER_PIXEL:
