@@ -21,6 +21,7 @@ SHOWN_NAMES = 5
 # what patching writes beside its process list
 RESULT_FOLDERS = MASKS, OUTLINES, PATCHES, STITCHES = "masks", "contours", "patches", "stitches"
 CONTACT_SHEET = "contact_sheet.png"
+MAX_INDEX_BYTES = 1 << 20  # of a .vms or .vmu, which is a short text
 DICOM_SERIES = "dicom.SeriesInstanceUID"
 
 
@@ -173,6 +174,8 @@ def _without_companions(paths: list[Path]) -> list[Path]:
 
 
 def _parts_of(path: Path) -> set[Path]:
+    if not path.is_file() or path.stat().st_size > MAX_INDEX_BYTES:
+        return set()
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(path.read_text(encoding="utf-8", errors="replace"))
@@ -194,6 +197,8 @@ def _one_of_each_series(paths: list[Path]) -> list[Path]:
 
 
 def _dicom_series(path: Path) -> str | None:
+    if not path.is_file():  # to open a pipe takes until somebody writes to it
+        return None
     if path.suffix.lower() != ".dcm" and (path.suffix.lower() in SLIDE_EXTENSIONS or format_of(path) != "dicom"):
         return None
     try:

@@ -153,6 +153,21 @@ def test_what_went_wrong_is_named_first_and_the_others_are_done(cohort, caplog):
     assert text.count("missing") >= 2  # before, and in the summary
 
 
+def test_what_patching_said_of_a_slide_is_why_it_has_no_coordinates(cohort, caplog):
+    list_slides("a.png,processed,", "torn.tif,failed_open,torn.tif is empty", header="slide_id,status,reason")
+    assert extract() == 1
+    assert "torn: no_coords: no coordinates, as patching says failed_open: torn.tif is empty" in caplog.text
+    assert set(files()) == {"h5_files/a.h5", "pt_files/a.pt"}
+
+
+@pytest.mark.parametrize("num_workers", ["0", "2"])
+def test_a_slide_that_is_removed_while_others_are_encoded_costs_only_itself(cohort, caplog, monkeypatch, num_workers):
+    monkeypatch.setattr("stages.extraction.warn_of_unusual_patches", lambda *_: Path("slides/0012.png").unlink())
+    assert extract("--num_workers", num_workers) == 1
+    assert "0012: failed_read: slides/0012.png: no such file" in caplog.text
+    assert set(files()) == {f"{kind}_files/{i}.{kind}" for kind in ("h5", "pt") for i in ("a", "1e5")}
+
+
 @pytest.mark.parametrize(("status", "exit_code"), [("no_tissue", 0), ("no_patches", 0), ("processed", 1), ("tbp", 1)])
 def test_slides_that_patching_found_empty_are_not_missed(cohort, status, exit_code):
     list_slides("a.png,processed", f"blank.png,{status}", header="slide_id,status")

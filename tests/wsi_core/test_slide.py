@@ -187,6 +187,16 @@ def test_an_empty_file_is_told(tmp_path):
         Slide(tmp_path / "a.svs")
 
 
+def test_a_progressive_jpeg_of_thousands_of_empty_scans_is_refused(tmp_path, image):
+    Image.fromarray(image).save(tmp_path / "a.jpg", progressive=True)
+    Slide(tmp_path / "a.jpg").close()
+    data = (tmp_path / "a.jpg").read_bytes()
+    last_scan = data[data.rindex(b"\xff\xda") : -2]
+    (tmp_path / "a.jpg").write_bytes(data[:-2] + last_scan * 2000 + data[-2:])
+    with pytest.raises(ItemError, match=r"progressive JPEG of 20\d\d scans"):
+        Slide(tmp_path / "a.jpg")
+
+
 def test_a_colour_under_transparency_is_not_seen(tmp_path):
     hidden = np.full((64, 64, 4), (205, 120, 165, 0), np.uint8)
     hidden[:32, :, 3] = 255

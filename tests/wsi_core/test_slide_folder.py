@@ -47,6 +47,13 @@ def test_a_folder_named_like_a_slide_is_listed_only_where_no_slide_has_its_id(fo
     assert SlideFolder(folder).find("folder.svs") == folder / "folder.tif"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+@pytest.mark.parametrize("name", ["pipe.dcm", "pipe.vms", "pipe.svs", "pipe"])
+def test_a_pipe_is_listed_or_passed_over_and_never_waited_for(folder, name):
+    os.mkfifo(folder / name)
+    assert (name in SlideFolder(folder).names) == (name != "pipe")
+
+
 def test_below_the_folder_only_when_asked(folder):
     small_slide(folder / "sub" / "deep" / "b.tif", size_px=(512, 512))
     assert "b.tif" not in SlideFolder(folder).names

@@ -1,11 +1,15 @@
 """Squares read together are those that ``Slide.read`` gives one by one."""
 
+import tracemalloc
+from contextlib import closing
+
 import numpy as np
 import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from demo.slides import write_pyramid
 from tests.slides import damage_tile, small_slide
 from utils.errors import ItemError
 from wsi_core.readers.jpeg_tiles import JpegTiles
@@ -104,6 +108,24 @@ def test_a_damaged_tile_is_an_error_and_its_neighbours_are_read(tmp_path, noise,
     with pytest.raises(ItemError, match="x=0 y=0"):
         squares.read(np.array([[0, 0]]), 0, 128)
     squares.close()
+
+
+def test_a_tile_that_claims_to_be_huge_takes_no_memory(tmp_path, noise):
+    path = tmp_path / "a.tif"
+    write_pyramid(path, noise)
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[0].dataoffsets[0]
+    data = bytearray(path.read_bytes())
+    frame = data.index(b"\xff\xc0", start)
+    data[frame + 5 : frame + 9] = b"\xff\xdc\xff\xdc"  # 65500 x 65500 px
+    path.write_bytes(data)
+    with closing(SquareReader(Slide(path))) as reader:
+        reader.read(np.array([[512, 512]]), 0, 256)  # so that tiles are decoded directly
+        tracemalloc.start()
+        with pytest.raises(ItemError, match="x=0 y=0"):
+            reader.read(np.array([[0, 0]]), 0, 256)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["cmu-1-small-region.svs", "tcga-cr-7395-01a-01-ts1.svs", "C3L-03262-22_level1.jpg"])

@@ -15,6 +15,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "JPEG2000", "WEBP", "PPM")
 BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "RGB": 4, "RGBA": 4, "RGBX": 4, "CMYK": 4, "YCbCr": 4}
 # What decoders need besides, for a pixel, while they work; measured on noise with Pillow 12.
 DECODER_BYTES_PER_PIXEL = {"JPEG2000": 16, "WEBP": 13}
+MAX_SCANS = 100  # of a progressive JPEG; programs write about ten, and each goes over all pixels
+BEGIN_OF_SCAN = b"\xff\xda"
 PROGRESSIVE_JPEG_BYTES_PER_PIXEL = 6  # coefficients of three channels at full size
 GIB = 1024**3
 TIFF_X_RESOLUTION, TIFF_Y_RESOLUTION, TIFF_RESOLUTION_UNIT, TIFF_DESCRIPTION = 282, 283, 296, 270
@@ -47,6 +49,7 @@ class ImageReader:
             self._require_whole_file()
             self._require_8_bits()
             self._require_memory(path, max_memory_gb)
+            self._require_few_scans(path)
         except ReadError:
             self.close()
             raise
@@ -102,6 +105,13 @@ class ImageReader:
                 f"{max_memory_gb:g}; convert it: vips tiffsave {source} {pyramid} --tile --pyramid --compression jpeg "
                 "--Q 90 --bigtiff"
             )
+
+    def _require_few_scans(self, path: Path) -> None:
+        """Refuse a progressive JPEG whose scans, which may be of no length, would take hours."""
+        if self._image.info.get("progressive"):
+            n_scans = path.read_bytes().count(BEGIN_OF_SCAN)
+            if n_scans > MAX_SCANS:
+                raise ReadError(f"it is a progressive JPEG of {n_scans} scans, which take hours; save it anew")
 
 
 def memory_gib(image: Image.Image) -> float:

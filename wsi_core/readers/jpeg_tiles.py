@@ -5,6 +5,7 @@ which a level is one grid of whole tiles are read so. Both libraries decode with
 that is damaged: whatever is refused here is for OpenSlide to read, or to say what is wrong with it.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -19,6 +20,7 @@ from wsi_core.readers.reader import Size
 APERIO = "aperio"
 FORMATS = (APERIO, "generic-tiff")
 TIFF_JPEG, TIFF_RGB, TIFF_YCBCR = 7, 2, 6
+MOST_BYTES_PER_PIXEL, MOST_BYTES_BESIDE = 8, 1 << 16  # noise at quality 100 has about 5
 BEGIN, END = b"\xff\xd8", b"\xff\xd9"
 # Adobe's marker says which colours a JPEG holds: 0 for RGB, 1 for YCbCr; without it decoders guess.
 ADOBE_MARKER = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
@@ -51,6 +53,11 @@ class TileLevel:
     def n_columns(self) -> int:
         """Tiles in a row."""
         return -(-self.size_px[0] // self.tile_px[0])
+
+    @property
+    def most_bytes(self) -> int:
+        """What a tile may have in the file; a table that is damaged may claim all of it."""
+        return MOST_BYTES_PER_PIXEL * self.tile_px[0] * self.tile_px[1] + MOST_BYTES_BESIDE
 
 
 class JpegTiles:
@@ -119,15 +126,22 @@ class JpegTiles:
         try:
             with self._place:
                 self._file.seek(int(grid.offsets[number]))
-                data = self._file.read(int(grid.lengths[number]))
+                data = self._file.read(min(int(grid.lengths[number]), grid.most_bytes))
             if not data.startswith(BEGIN):
                 raise UndecodableTileError
-            tile = simplejpeg.decode_jpeg(grid.header + data[len(BEGIN) :], "RGB")
+            data = grid.header + data[len(BEGIN) :]
+            _require_size(data, grid.tile_px)
+            tile = simplejpeg.decode_jpeg(data, "RGB")
         except (ValueError, OSError, IndexError, OverflowError) as error:  # of JPEG, disk, or the table of tiles
             raise UndecodableTileError from error
-        if tile.shape[1::-1] != grid.tile_px:
-            raise UndecodableTileError
         return tile
+
+
+def _require_size(jpeg: bytes, size_px: Size) -> None:
+    """Refuse a tile that claims another size, before memory is taken for that."""
+    height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
+    if (width, height) != size_px:
+        raise UndecodableTileError
 
 
 def _boxes_by_tile(corners_px: np.ndarray, size_px: Size, grid: TileLevel) -> dict[tuple[int, int], list[int]]:
@@ -155,6 +169,7 @@ def _paste(tile: np.ndarray, box: np.ndarray, x: int, y: int) -> None:
 
 def _levels(path: Path, level_sizes: tuple[Size, ...]) -> dict[int, TileLevel]:
     """Return the levels that are one grid of JPEG tiles; none where the file is none of tifffile's."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is read, or told, by OpenSlide
     try:
         with tifffile.TiffFile(path) as tiff:
             return {

@@ -15,11 +15,12 @@ from typing import BinaryIO
 from wsi_core.readers.reader import ReadError
 
 TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-WIDTH, HEIGHT = 256, 257
+WIDTH, HEIGHT, DESCRIPTION = 256, 257, 270
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 322, 323, 324, 325
 NDPI_FORMAT = 65420  # its directories are of a kind of their own
 FORMATS_OF_TYPES = {3: "H", 4: "I", 16: "Q"}
-MAX_IMAGES = 10_000  # readers look at each more than once; slides have up to some dozens
+MAX_IMAGES = 2000  # slides have up to some hundreds; for thousands readers take minutes
+MAX_DESCRIPTION_BYTES = 1 << 24  # that of a slide has some kilobytes; readers take a second for each MiB
 MAX_TAGS = 4096
 BYTES_PER_PIXEL = 4  # of a tile that is decoded
 CHUNK_BYTES = 1 << 16
@@ -152,6 +153,8 @@ def _require_sound_image(tags: _Tags, number: int, max_memory_gb: float) -> None
     )
     if number == 0 and not (width and height):
         raise ReadError(f"its first image has no pixels ({width}x{height}); it is damaged, copy it again")
+    if DESCRIPTION in tags and tags[DESCRIPTION].count > MAX_DESCRIPTION_BYTES:
+        raise ReadError(f"its description has {tags[DESCRIPTION].count >> 20} MiB; it is damaged, or export it anew")
     if TILE_OFFSETS not in tags or TILE_LENGTHS not in tags or not (width and height):
         return  # strips, which a plain image has, or a level that readers leave out
     if not (tile_width and tile_height):

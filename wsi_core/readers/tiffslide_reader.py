@@ -50,9 +50,15 @@ class TiffSlideReader:
         try:
             inside = self._slide.read_region(location, level, (right - left, bottom - top))
         except _FAILURES as error:
-            raise ReadError(" ".join(str(error).split()) or type(error).__name__) from error
+            raise ReadError(_what_is_wrong(error)) from error
         return on_canvas(inside.convert("RGB"), (left - x, top - y), size_px)
 
     def close(self) -> None:
         """Release the file."""
         self._slide.close()
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"tile {error} of it is missing"
+    return " ".join(str(error).split()) or type(error).__name__
