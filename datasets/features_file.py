@@ -6,7 +6,6 @@ made from; the pt holds the features as one tensor. Patches that could not be re
 and are read all the same.
 """
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import torch
 from datasets.encoder_facts import differing_facts
 from utils.atomic import atomic_path
 from utils.errors import ItemError, one_line
-from utils.torch_file import DamagedFileError, read_torch_file
+from utils.torch_file import DamagedFileError, read_torch_file, torch_bytes, write_torch_file
 from utils.version import VERSION
 from wsi_core.coords_file import PatchCoords
 
@@ -78,14 +77,23 @@ def provenance(encoder_facts: Mapping[str, str], patches: PatchCoords) -> dict[s
 
 
 def write_features(feat_dir: Path, slide_id: str, features: Features) -> None:
-    """Write both files below a feature folder, each atomically, the h5 first."""
-    write_features_h5(h5_path(feat_dir, slide_id), features)
-    write_features_pt(pt_path(feat_dir, slide_id), features.features)
+    """Write both files below a feature folder, atomically: old ones stay until both are written, or go together."""
+    pt = pt_path(feat_dir, slide_id)
+    with atomic_path(pt) as pt_part:
+        pt_part.write_bytes(torch_bytes(_as_tensor(features.features)))
+        with atomic_path(h5_path(feat_dir, slide_id)) as h5_part:
+            _fill_h5(h5_part, features)
+            pt.unlink(missing_ok=True)  # beside a new h5 an old one would pass for its features
 
 
 def write_features_h5(path: Path, features: Features) -> None:
     """Write the h5, atomically."""
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with atomic_path(path) as part:
+        _fill_h5(part, features)
+
+
+def _fill_h5(path: Path, features: Features) -> None:
+    with h5py.File(path, "w") as file:
         file["features"] = features.features.astype(np.float32)
         file["coords"] = features.coords
         file.attrs.update(features.made_from)
@@ -120,10 +128,11 @@ def read_features_coords(path: Path) -> np.ndarray:
 
 def write_features_pt(path: Path, features: np.ndarray) -> None:
     """Write the pt, atomically."""
-    whole = io.BytesIO()  # torch says of a full disk that a position is unexpected
-    torch.save(torch.from_numpy(np.ascontiguousarray(features, np.float32)), whole)
-    with atomic_path(path) as part:
-        part.write_bytes(whole.getbuffer())
+    write_torch_file(path, _as_tensor(features))
+
+
+def _as_tensor(features: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(features, np.float32))
 
 
 def read_features_pt(path: Path) -> torch.Tensor:

@@ -68,6 +68,12 @@ def write_split(path: str | Path, split: SplitIds) -> None:
     write_table(pd.concat(columns, axis=1, keys=list(SIDES)), path, index=True)
 
 
+def forget_splits(folder: str | Path, n_splits: int) -> None:
+    """Remove the splits that are to be written anew: a run that is stopped must not leave them beside its own."""
+    for fold in range(n_splits):
+        split_path(folder, fold).unlink(missing_ok=True)
+
+
 def write_split_files(
     folder: str | Path, fold: int, split: SplitIds, label_of: Mapping[str, int], class_names: Sequence[str]
 ) -> None:

@@ -15,9 +15,8 @@ from torch import nn
 
 from models.builder import ModelSettings, build_model, shown_settings
 from models.checkpoint_facts import checkpoint_facts_path, read_checkpoint_config
-from utils.atomic import atomic_path
 from utils.errors import UsageError, one_line
-from utils.torch_file import DamagedFileError, read_torch_file
+from utils.torch_file import DamagedFileError, read_torch_file, write_torch_file
 
 State = dict[str, torch.Tensor]
 
@@ -25,8 +24,7 @@ State = dict[str, torch.Tensor]
 def save_checkpoint(path: Path, model: nn.Module) -> None:
     """Write the model's parameters on the CPU, atomically."""
     state = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-    with atomic_path(path) as part:
-        torch.save(state, part)
+    write_torch_file(path, state)
 
 
 def read_checkpoint(path: Path) -> State:

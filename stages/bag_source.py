@@ -111,8 +111,9 @@ class BagSource:
         with self.encode(slide_path, [patches]) as slides:
             (features,) = slides.next_slide().features
         made = provenance(self.encoder.facts | self.encoder.run_facts, patches)
-        write_features_h5(cache, Features(features, patches.coords, {**made, FINGERPRINT: made_from}))
         write_features_pt(cache.with_suffix(".pt"), features)
+        # last: by its fingerprint both are taken for complete
+        write_features_h5(cache, Features(features, patches.coords, {**made, FINGERPRINT: made_from}))
         return Bag(patches, features)
 
     def stored_bag(self, feat_dir: Path, slide_id: str, asked: PatchReading) -> Bag:

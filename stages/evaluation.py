@@ -20,6 +20,7 @@ from stages.pass_figures import PassFigures
 from stages.run_comparison import compare
 from stages.run_files import (
     fold_range,
+    forget_evaluation,
     part_folder,
     predictions_table,
     read_flags,
@@ -149,8 +150,9 @@ def evaluate(config: EvaluationConfig) -> int:
     out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(opened.config))
     start_run_log(out, opened.config)
-    tables = _evaluated(opened, out)
     together = part_folder(out, config.folds, config.n_folds)
+    forget_evaluation(together)
+    tables = _evaluated(opened, out)
     write_evaluation(together, tables)
     if config.report:
         _report(opened, tables, together)
@@ -202,7 +204,7 @@ def _evaluated(opened: _Opened, out: Path) -> dict[int, pd.DataFrame]:
         tables[fold] = predictions_table(slides.slide_data, columns)
         figures = outcome.figures(done, f"fold {fold}, {config.split}", micro=config.micro_average)
         rows.append({"folds": fold, **{f"test_{name}": value for name, value in figures.items()}})
-    path, table = write_summary(out, rows, config.folds, config.n_folds)
+        path, table = write_summary(out, rows, config.folds, config.n_folds)  # what is stopped keeps its figures
     print(table_text(table))
     logger.info("summary: %s", path)
     return tables

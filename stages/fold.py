@@ -200,7 +200,7 @@ class _Trainer:
             if self._epoch(epoch, train, val, log):
                 break
             bar.set_postfix({name: f"{self.history[-1][name]:.3f}" for name in ("train_loss", "val_loss")})
-            self._save_state(epoch + 1)
+            self._save_state(epoch + 1, log)
         if not self._settings.early_stopping:
             save_checkpoint(self._place.checkpoint, self._model)
         elif math.isinf(self._stopping.best_loss):
@@ -246,11 +246,12 @@ class _Trainer:
             save_checkpoint(self._place.checkpoint, self._model)
         return self._stopping.should_stop(epoch)
 
-    def _save_state(self, epoch: int) -> None:
+    def _save_state(self, epoch: int, log: FoldLog) -> None:
         place, now = self._place, time.monotonic()
         if place.state is None or now - self._saved_at < SAVE_STATE_EVERY_S:
             return
         self._saved_at = now
+        log.flush()  # the curves must not lack epochs that are not done again
         if not place.shows_bar:
             logger.info("fold %d: epoch %d of %d is done", place.fold, epoch, self._settings.max_epochs)
         rng, cuda_rng = rng_states(self._device)

@@ -12,7 +12,8 @@ import torch
 from datasets.bag_cache import BagCache, read_bags
 from datasets.bags import BagSurvey
 from datasets.split_file import SplitIds, write_split
-from models.checkpoint_facts import remove_checkpoint_facts, write_checkpoint_facts
+from models.checkpoint import read_checkpoint
+from models.checkpoint_facts import read_checkpoint_config, remove_checkpoint_facts, write_checkpoint_facts
 from stages.fold import FoldPlace, FoldResult, Sides, TrainingSettings, train_fold
 from stages.outcomes.outcome import Outcome
 from stages.run_files import (
@@ -21,7 +22,10 @@ from stages.run_files import (
     files_of_fold,
     log_folder,
     predictions_table,
+    read_fold_predictions,
     read_fold_record,
+    read_history,
+    record_path,
     state_path,
     write_fold_predictions,
     write_fold_record,
@@ -30,7 +34,7 @@ from stages.run_files import (
 )
 from stages.runner import Result
 from utils.device import pick_device
-from utils.errors import ItemError
+from utils.errors import ItemError, UsageError, one_line
 from utils.fingerprint import fingerprint
 from utils.freed_memory import keep_freed_memory
 from utils.wording import few
@@ -94,7 +98,7 @@ def run_fold(job: FoldJob) -> Result:
     keep_freed_memory()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    record = read_fold_record(job.folder, job.fold) if job.resume else None
+    record = _kept_record(job) if job.resume else None
     if record is not None:
         return _result(name, KEPT, record)
     place = _place(job)
@@ -153,6 +157,23 @@ def run_fold_elsewhere(job: FoldJob, files: BagFiles) -> Result:
     return run_fold(replace(job, bags=bags, device=pick_device()))
 
 
+def _kept_record(job: FoldJob) -> FoldRecord | None:
+    """Return what is said of a fold that is done and whose files can be read; forget one that lost some of them."""
+    record = read_fold_record(job.folder, job.fold)
+    if record is None:
+        return None
+    try:
+        read_checkpoint(checkpoint_path(job.folder, job.fold))
+        read_checkpoint_config(checkpoint_path(job.folder, job.fold))
+        read_fold_predictions(job.folder, job.fold)
+        read_history(job.folder, job.fold)
+    except (UsageError, OSError, LookupError, ValueError) as error:
+        logger.warning("fold %d is trained again: %s", job.fold, one_line(error))
+        forget_fold(job.folder, job.fold)
+        return None
+    return record
+
+
 def _place(job: FoldJob) -> FoldPlace:
     return FoldPlace(
         fold=job.fold,
@@ -167,6 +188,7 @@ def _place(job: FoldJob) -> FoldPlace:
 
 def forget_fold(folder: Path, fold: int) -> None:
     """Remove what an earlier run says of a fold: one that is stopped must not go by it, nor a summary count it."""
+    record_path(folder, fold).unlink(missing_ok=True)  # first: it says that the others are there
     remove_checkpoint_facts(checkpoint_path(folder, fold))
     for path in files_of_fold(folder, fold):
         path.unlink(missing_ok=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from utils.atomic import atomic_path
 from utils.errors import one_line
-from utils.torch_file import DamagedFileError, read_torch_file
+from utils.torch_file import DamagedFileError, read_torch_file, write_torch_file
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +56,7 @@ def set_rng_states(state: FoldState, device: torch.device) -> None:
 
 def write_fold_state(path: Path, state: FoldState) -> None:
     """Write the state of a fold, atomically."""
-    with atomic_path(path) as part:
-        torch.save(asdict(state), part)
+    write_torch_file(path, asdict(state))
 
 
 def read_fold_state(path: Path) -> FoldState | None:

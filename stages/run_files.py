@@ -173,6 +173,11 @@ def write_evaluation(folder: Path, tables: Mapping[int, pd.DataFrame]) -> None:
     write_table(pd.concat(rows, ignore_index=True), folder / EVALUATION_FILE)
 
 
+def forget_evaluation(folder: Path) -> None:
+    """Remove the predictions of an earlier evaluation: one that is stopped must not be taken for its like."""
+    (folder / EVALUATION_FILE).unlink(missing_ok=True)
+
+
 def predictions_of_folder(folder: Path, outcome: Outcome) -> dict[int, pd.DataFrame]:
     """Read the test predictions of every fold of a run, or those of an evaluation.
 

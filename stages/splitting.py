@@ -16,7 +16,7 @@ from datasets.label_fraction import part_of_training
 from datasets.leakage import Leakage
 from datasets.sites import DEFAULT_SITE_COL, sites_of
 from datasets.slide_table import SlideTable
-from datasets.split_file import SPLITS_FOLDER, split_folder_name, split_path, write_split_files
+from datasets.split_file import SPLITS_FOLDER, forget_splits, split_folder_name, split_path, write_split_files
 from datasets.split_modes import SPLIT_MODES, SplitRequest
 from datasets.tasks import Task, TaskFlags, folders_of
 from datasets.units import Units, describe_mixed, patients_of
@@ -137,6 +137,7 @@ def _write(drawn: DrawnSplits, leaks: Sequence[Leakage], task_name: str, config:
     """Write the splits and their report for the label fraction of ``config``."""
     folder, table = _folder(task_name, config), drawn.table
     label_of = dict(zip(table.slides["slide_id"], table.slides["label"], strict=True))
+    forget_splits(folder, len(drawn.splits))
     for fold, named in enumerate(drawn.named):
         write_split_files(folder, fold, named, label_of, table.class_names)
     write_report(folder / REPORT_NAME, drawn, leaks, _settings(task_name, config))

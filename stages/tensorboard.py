@@ -15,13 +15,13 @@ class FoldLog:
 
     Args:
         folder: where the logs go; None writes nothing.
-        first_epoch: the first to be logged; what an interrupted training has logged of it and later ones goes.
+        first_epoch: the first to be logged; what an earlier training has logged of it and later ones is not shown.
     """
 
     def __init__(self, folder: Path | None, first_epoch: int = 0) -> None:
         self._writer = None
         if folder is not None:
-            self._writer = SummaryWriter(str(folder), flush_secs=15, purge_step=first_epoch or None)
+            self._writer = SummaryWriter(str(folder), flush_secs=15, purge_step=first_epoch)
 
     def __enter__(self) -> "FoldLog":
         return self
@@ -31,6 +31,11 @@ class FoldLog:
     ) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    def flush(self) -> None:
+        """Write to disk what is logged by now."""
+        if self._writer is not None:
+            self._writer.flush()
 
     def epoch(self, epoch: int, train: PassFigures, val: PassFigures, figures: Mapping[str, float]) -> None:
         """Write the figures of one epoch; ``figures`` are the headline ones of validation."""

@@ -1,5 +1,9 @@
-"""Reading torch files of strangers: tensors only, never code."""
+"""Torch files: those of strangers are read as tensors only, never as code; our own appear whole.
 
+The same values give the same bytes.
+"""
+
+import io
 import pickle
 import re
 import struct
@@ -10,6 +14,7 @@ from typing import Any
 
 import torch
 
+from utils.atomic import atomic_path
 from utils.errors import PipelineError, one_line
 
 # What torch's restricted reader raises at files that are none of its own, hold objects, or end too early.
@@ -52,6 +57,19 @@ def read_torch_file(path: Path, *, on_disk: bool = False) -> Any:
         raise DamagedFileError("no such file") from error
     except _UNREADABLE as error:
         raise DamagedFileError(_reason(error)) from error
+
+
+def write_torch_file(path: Path, value: Any) -> None:
+    """Write tensors and plain containers, atomically."""
+    with atomic_path(path) as part:
+        part.write_bytes(torch_bytes(value))
+
+
+def torch_bytes(value: Any) -> memoryview:
+    """Return what ``torch.save`` makes of tensors and plain containers."""
+    whole = io.BytesIO()  # a file would tell its own name, and of a full disk torch says that a position is unexpected
+    torch.save(value, whole)
+    return whole.getbuffer()
 
 
 def _reason(error: Exception) -> str:

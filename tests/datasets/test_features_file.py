@@ -116,6 +116,20 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_half_done(feat_dir, monk
     assert sorted(p.name for p in feat_dir.rglob("*") if p.is_file()) == ["0012.h5", "0012.pt"]
 
 
+def test_features_that_are_half_replaced_are_not_complete(feat_dir, monkeypatch):
+    replace_file = Path.replace
+
+    def killed_before_the_pt(path, target):
+        if path.suffix == ".pt":
+            raise KeyboardInterrupt
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", killed_before_the_pt)
+    with pytest.raises(KeyboardInterrupt):
+        write_features(feat_dir, "0012", Features(NUMBERS + 1, PATCHES.coords, MADE_FROM))
+    assert not is_complete(feat_dir, "0012", PATCHES, dim=5)
+
+
 def test_features_and_coordinates_must_match_in_number(feat_dir):
     path = h5_path(feat_dir, "0012")
     write_features_h5(path, Features(NUMBERS, PATCHES.coords[:2]))

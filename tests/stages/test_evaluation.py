@@ -12,6 +12,7 @@ import torch
 from models.checkpoint import load_model
 from models.checkpoint_facts import write_checkpoint_facts
 from models.inference import bag_prediction
+from stages import evaluation
 from tests.stages.runs import FEATURES, IDS, RUN, SPLITS, evaluate, train, train_in, write_provenance
 
 OUT = Path("eval_results/EVAL_toy")
@@ -42,6 +43,21 @@ def test_an_evaluation_leaves_the_files_that_users_know(capsys):
     assert list(pd.read_csv(OUT / "fold_0.csv").columns) == ["slide_id", "Y", "Y_hat", "p_0", "p_1"]
     assert list(pd.read_csv(OUT / "summary.csv").columns) == ["Unnamed: 0", "folds", "test_auc", "test_acc"]
     assert "test_auc" in capsys.readouterr().out
+
+
+def test_an_evaluation_that_is_stopped_keeps_its_figures_and_none_of_before(monkeypatch):
+    evaluate()
+    whole = evaluation.passed
+
+    def stopped(run, fold, *rest):
+        if fold == 1:
+            raise KeyboardInterrupt
+        return whole(run, fold, *rest)
+
+    monkeypatch.setattr(evaluation, "passed", stopped)
+    assert evaluate() == 130
+    assert list(pd.read_csv(OUT / "summary.csv")["folds"]) == [0]
+    assert not (OUT / "predictions.csv").exists()
 
 
 def test_it_finds_the_figures_of_training():

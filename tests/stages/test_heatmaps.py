@@ -17,6 +17,7 @@ from models.checkpoint import load_model
 from models.checkpoint_facts import write_checkpoint_facts
 from models.heads.registry import HEADS
 from models.inference import attention_of_class, bag_prediction
+from stages import bag_source
 from stages.bag_source import BagSource
 from stages.epoch import Objective, run_pass
 from stages.fine_bags import place_in_bag
@@ -50,6 +51,14 @@ def test_all_files_bear_their_names(config, tmp_path):
         p.name for p in (tmp_path / MADE / "sampled_patches" / f"label_good_pred_{predicted}" / "top").iterdir()
     )
     assert samples[0].startswith("0_s1_x_") and samples[0].endswith("_a_100.000.png") and len(samples) == 2
+
+
+def test_features_of_which_one_file_could_not_be_written_are_made_again(config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(bag_source, "write_features_pt", None)
+        assert run(tmp_path, config) == 1
+    assert run(tmp_path, config) == 0
+    assert (tmp_path / f"{RAW}.pt").is_file()
 
 
 def test_predictions_go_from_the_most_probable_class_down(config, tmp_path):

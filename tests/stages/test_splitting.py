@@ -12,6 +12,7 @@ from datasets.label_fraction import LABEL_FRAC_MODES
 from datasets.split_file import SplitIds, read_split
 from datasets.split_modes import SPLIT_MODES
 from datasets.tasks import find_task, known_tasks
+from stages import splitting
 from tests.datasets.cohorts import write_pt
 from utils.lookup import PROJECT_ROOT
 
@@ -40,6 +41,22 @@ def test_the_example_splits_are_what_the_program_makes(task):
     made = files_in(Path("splits") / f"{task}_100")
     assert len(made) == 31
     assert made == files_in(PROJECT_ROOT / "splits" / f"{task}_100")
+
+
+def test_splits_that_are_half_replaced_have_none_of_before_beside_them(monkeypatch):
+    splits = ["--task", "task_1_tumor_vs_normal", "--k", "3"]
+    create_splits_seq.main(splits)
+    whole = splitting.write_split_files
+
+    def stopped(folder, fold, *rest):
+        if fold == 1:
+            raise KeyboardInterrupt
+        whole(folder, fold, *rest)
+
+    monkeypatch.setattr(splitting, "write_split_files", stopped)
+    assert create_splits_seq.main([*splits, "--seed", "2"]) == 130
+    made = Path("splits/task_1_tumor_vs_normal_100")
+    assert [path.name for path in made.glob("splits_[0-9].csv")] == ["splits_0.csv"]
 
 
 def test_without_a_label_fraction_every_fraction_is_written():

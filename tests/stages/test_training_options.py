@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import create_splits_seq
 import eval as eval_program
@@ -65,6 +66,29 @@ def test_folds_that_are_done_are_kept_and_others_are_not(caplog, monkeypatch):
     monkeypatch.setattr(fold, "build_model", None)  # nothing may be trained now
     assert train("--k_end", "2", "--resume") == 0
     assert "2 folds: 2 kept" in caplog.text
+
+
+def test_a_fold_that_is_done_and_lost_a_file_is_trained_again(caplog):
+    train("--k_end", "2")
+    checkpoint, predictions = RUN / "s_1_checkpoint.pt", RUN / "s_0_predictions.csv"
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[: len(whole) // 2])
+    predictions.unlink()
+    assert train("--k_end", "2", "--resume") == 0
+    assert "2 folds: 2 trained" in caplog.text
+    assert checkpoint.read_bytes() == whole and predictions.is_file()
+
+
+@pytest.mark.parametrize("save_every_s", [0, 1000])  # with a state to go on from, and without
+def test_the_curves_of_a_run_that_goes_on_show_every_epoch_once(monkeypatch, save_every_s):
+    flags = ["--max_epochs", "4", "--k_end", "1", "--log_data"]
+    monkeypatch.setattr(fold, "SAVE_STATE_EVERY_S", save_every_s)
+    with monkeypatch.context() as patch:
+        interrupted_at_pass(patch, 6)
+        assert train(*flags) == 130
+    assert train("--resume", *flags) == 0
+    curves = EventAccumulator(str(RUN / "0")).Reload()
+    assert [point.step for point in curves.Scalars("val/loss")] == [0, 1, 2, 3]
 
 
 def test_a_new_run_that_is_stopped_does_not_count_folds_of_an_earlier_one(monkeypatch):
