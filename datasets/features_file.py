@@ -18,6 +18,7 @@ import torch
 from datasets.encoder_facts import differing_facts
 from utils.atomic import atomic_path
 from utils.errors import ItemError, one_line
+from utils.h5_file import atomic_h5, new_h5
 from utils.torch_file import DamagedFileError, read_torch_file, torch_bytes, write_torch_file
 from utils.version import VERSION
 from wsi_core.coords_file import PatchCoords
@@ -78,29 +79,29 @@ def provenance(encoder_facts: Mapping[str, str], patches: PatchCoords) -> dict[s
 
 def write_features(feat_dir: Path, slide_id: str, features: Features) -> None:
     """Write both files below a feature folder, atomically: old ones stay until both are written, or go together."""
-    pt = pt_path(feat_dir, slide_id)
+    pt, h5 = pt_path(feat_dir, slide_id), h5_path(feat_dir, slide_id)
     with atomic_path(pt) as pt_part:
         pt_part.write_bytes(torch_bytes(_as_tensor(features.features)))
-        with atomic_path(h5_path(feat_dir, slide_id)) as h5_part:
-            _fill_h5(h5_part, features)
+        with atomic_path(h5) as h5_part:
+            with new_h5(h5_part, h5) as file:
+                _fill_h5(file, features)
             pt.unlink(missing_ok=True)  # beside a new h5 an old one would pass for its features
 
 
 def write_features_h5(path: Path, features: Features) -> None:
     """Write the h5, atomically."""
-    with atomic_path(path) as part:
-        _fill_h5(part, features)
+    with atomic_h5(path) as file:
+        _fill_h5(file, features)
 
 
-def _fill_h5(path: Path, features: Features) -> None:
-    with h5py.File(path, "w") as file:
-        file["features"] = features.features.astype(np.float32)
-        file["coords"] = features.coords
-        file.attrs.update(features.made_from)
-        if features.skipped:
-            file["skipped_coords"] = np.array([(patch.x, patch.y) for patch in features.skipped], np.int64)
-            file["skipped_level"] = np.array([patch.level for patch in features.skipped], np.int64)
-            file["skipped_reason"] = [patch.reason for patch in features.skipped]
+def _fill_h5(file: h5py.File, features: Features) -> None:
+    file["features"] = features.features.astype(np.float32)
+    file["coords"] = features.coords
+    file.attrs.update(features.made_from)
+    if features.skipped:
+        file["skipped_coords"] = np.array([(patch.x, patch.y) for patch in features.skipped], np.int64)
+        file["skipped_level"] = np.array([patch.level for patch in features.skipped], np.int64)
+        file["skipped_reason"] = [patch.reason for patch in features.skipped]
 
 
 def read_features_h5(path: Path) -> Features:

@@ -14,7 +14,7 @@ from typing import Literal
 import h5py
 import numpy as np
 
-from utils.atomic import atomic_path
+from utils.h5_file import atomic_h5
 from utils.version import VERSION
 
 Scale = Literal["raw", "percentile"]
@@ -42,7 +42,7 @@ class PatchScores:
 
 def write_scores(path: Path, patch_scores: PatchScores) -> None:
     """Write the file, atomically."""
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with atomic_h5(path) as file:
         file["attention_scores"] = patch_scores.scores.astype(np.float32).reshape(-1, 1)
         file["coords"] = patch_scores.coords
         if patch_scores.spread is not None:

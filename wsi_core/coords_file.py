@@ -14,8 +14,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from utils.atomic import atomic_path
 from utils.errors import ItemError
+from utils.h5_file import atomic_h5
 from utils.version import VERSION
 from wsi_core.patch_reading import PatchReading, background_of
 from wsi_core.resolution import magnification_of_mpp
@@ -92,7 +92,7 @@ def write_coords(path: Path, patches: PatchCoords, images: Iterable[np.ndarray] 
         patches: the patches.
         images: uint8 RGB (S, S, 3) of each patch in their order, or None to store no images.
     """
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with atomic_h5(path) as file:
         dataset = file.create_dataset(COORDS, data=patches.coords, chunks=True, maxshape=(None, 2))
         dataset.attrs.update(_attributes(patches))
         if images is not None:
