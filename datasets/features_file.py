@@ -18,15 +18,13 @@ import torch
 from datasets.encoder_facts import differing_facts
 from utils.atomic import atomic_path
 from utils.errors import ItemError, one_line
-from utils.h5_file import atomic_h5, new_h5
+from utils.h5_file import UNREADABLE, attributes, is_in, numbers_of, open_h5, read_numbers, read_texts
+from utils.h5_writing import atomic_h5, new_h5
 from utils.torch_file import DamagedFileError, read_torch_file, torch_bytes, write_torch_file
 from utils.version import VERSION
 from wsi_core.coords_file import PatchCoords
 
 STATUS_BAD = "bad_features"
-
-# What h5py raises at files that are none of its own, or lack what is asked for.
-_UNREADABLE_H5 = (OSError, LookupError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -111,12 +109,12 @@ def read_features_h5(path: Path) -> Features:
         ItemError: it is missing, damaged, or features and coordinates do not match in number.
     """
     try:
-        with h5py.File(path, "r") as file:
-            coords = file["coords"][:].astype(np.int64)
-            read = Features(_one_bag(file["features"][:]).astype(np.float32), coords, _texts(file), _skipped(file))
-    except _UNREADABLE_H5 as error:
+        with open_h5(path) as file:
+            features = _one_bag(read_numbers(file, "features")).astype(np.float32)
+            read = Features(features, _corners(file, "coords"), _texts(file), _skipped(file))
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
-    if read.features.ndim != 2 or len(read.features) != len(read.coords):
+    if len(read.features) != len(read.coords):
         raise ItemError(f"{path}: {len(read.features)} features, but {len(read.coords)} coordinates", STATUS_BAD)
     _refuse_nan(float(read.features.sum()), path)
     return read
@@ -167,9 +165,9 @@ def map_features(path: Path) -> torch.Tensor:
     if path.suffix == ".pt":
         return _load_pt(path, on_disk=True).to(torch.float32)
     try:
-        with h5py.File(path, "r") as file:
-            return torch.from_numpy(_one_bag(file["features"][:]).astype(np.float32, copy=False))
-    except _UNREADABLE_H5 as error:
+        with open_h5(path) as file:
+            return torch.from_numpy(_one_bag(read_numbers(file, "features")).astype(np.float32, copy=False))
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
 
 
@@ -200,20 +198,21 @@ def features_shape(path: Path) -> tuple[int, int]:
         n_patches, dim = _load_pt(path, on_disk=True).shape
         return n_patches, dim
     try:
-        with h5py.File(path, "r") as file:
-            n_patches, dim = file["features"].shape[-2:]
-            _refuse_more_than_a_bag(file["features"].shape)
-    except _UNREADABLE_H5 as error:
+        with open_h5(path) as file:
+            shape = numbers_of(file, "features").shape
+            _refuse_more_than_a_bag(shape)
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
+    n_patches, dim = shape[-2:]
     return n_patches, dim
 
 
 def read_provenance(path: Path) -> dict[str, str]:
     """Return what an h5 says it was made from; empty where it is missing, damaged or does not say."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             return _texts(file)
-    except OSError:
+    except UNREADABLE:
         return {}
 
 
@@ -246,21 +245,30 @@ def _without(coords: np.ndarray, skipped: tuple[SkippedPatch, ...]) -> np.ndarra
 def _stored(path: Path) -> tuple[tuple[int, ...], np.ndarray, dict[str, str], tuple[SkippedPatch, ...]]:
     """Return all that an h5 holds but the features: their shape, the coordinates, attributes, what was skipped."""
     try:
-        with h5py.File(path, "r") as file:
-            return file["features"].shape, file["coords"][()], _texts(file), _skipped(file)
-    except _UNREADABLE_H5 as error:
+        with open_h5(path) as file:
+            return numbers_of(file, "features").shape, _corners(file, "coords"), _texts(file), _skipped(file)
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
 
 
 def _skipped(file: h5py.File) -> tuple[SkippedPatch, ...]:
-    if "skipped_coords" not in file:
+    if not is_in(file, "skipped_coords"):
         return ()
-    rows = zip(file["skipped_coords"][()], file["skipped_level"][()], file["skipped_reason"].asstr()[()], strict=True)
-    return tuple(SkippedPatch(int(x), int(y), int(level), str(reason)) for (x, y), level, reason in rows)
+    levels, reasons = read_numbers(file, "skipped_level").tolist(), read_texts(file, "skipped_reason")
+    rows = zip(_corners(file, "skipped_coords").tolist(), levels, reasons, strict=True)
+    return tuple(SkippedPatch(x, y, int(level), reason) for (x, y), level, reason in rows)
+
+
+def _corners(file: h5py.File, name: str) -> np.ndarray:
+    """Return corners, int64 (N, 2)."""
+    corners = read_numbers(file, name)
+    if corners.ndim != 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
+        raise ValueError(f"{name} is no table of (x, y)")
+    return corners.astype(np.int64)
 
 
 def _texts(file: h5py.File) -> dict[str, str]:
-    return {name: str(value) for name, value in file.attrs.items()}
+    return {name: str(value) for name, value in attributes(file).items()}
 
 
 def _unreadable(path: Path, error: Exception) -> ItemError:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 
-from utils.h5_file import atomic_h5
+from utils.h5_file import UNREADABLE, attributes, is_in, open_h5, read_numbers
+from utils.h5_writing import atomic_h5
 from utils.version import VERSION
 
 Scale = Literal["raw", "percentile"]
@@ -53,14 +53,15 @@ def write_scores(path: Path, patch_scores: PatchScores) -> None:
 def read_scores(path: Path) -> PatchScores | None:
     """Read the file, or return None where it is missing or damaged."""
     try:
-        with h5py.File(path, "r") as file:
-            scale = file.attrs.get("scale", "")
+        with open_h5(path) as file:
+            said = attributes(file)
+            scale = said.get("scale", "")
             return PatchScores(
-                file["coords"][:].astype(np.int64),
-                file["attention_scores"][:].astype(np.float32).reshape(-1),
-                json.loads(file.attrs.get("made_from", "{}")),
+                read_numbers(file, "coords").astype(np.int64),
+                read_numbers(file, "attention_scores").astype(np.float32).reshape(-1),
+                json.loads(said.get("made_from", "{}")),
                 scale if scale in SCALES else "",
-                file["spread"][:].astype(np.float32).reshape(-1) if "spread" in file else None,
+                read_numbers(file, "spread").astype(np.float32).reshape(-1) if is_in(file, "spread") else None,
             )
-    except (OSError, KeyError, ValueError, TypeError, AttributeError):
+    except UNREADABLE:
         return None

@@ -14,8 +14,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from utils.errors import ItemError
-from utils.h5_file import atomic_h5
+from utils.errors import ItemError, one_line
+from utils.h5_file import UNREADABLE, attributes, is_in, numbers_of, open_h5, read_numbers
+from utils.h5_writing import atomic_h5
 from utils.version import VERSION
 from wsi_core.patch_reading import PatchReading, background_of
 from wsi_core.resolution import magnification_of_mpp
@@ -155,36 +156,26 @@ def read_coords(path: Path) -> PatchCoords:
     if not path.is_file():
         raise ItemError(f"no coordinates: {path} is missing", "no_coords")
     try:
-        with h5py.File(path, "r") as file:
-            dataset = file[COORDS]
-            _refuse_strange(dataset)
-            patches = _from_attributes(dataset[:], {**file.attrs, **dataset.attrs}, has_images=IMAGES in file)
+        with open_h5(path) as file:
+            dataset = numbers_of(file, COORDS)
+            if dataset.ndim and len(dataset) > MAX_PATCHES:
+                raise ValueError(f"{len(dataset)} coordinates")
+            said = {**attributes(file), **attributes(dataset)}
+            patches = _from_attributes(read_numbers(file, COORDS), said, has_images=is_in(file, IMAGES))
             _refuse_other_images(file, patches)
             return patches
-    except _UNREADABLE as error:
-        raise ItemError(f"{path} is no complete file of coordinates ({error}); make it again", STATUS_BAD) from error
-
-
-_UNREADABLE = (
-    OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, MemoryError,
-)  # fmt: skip
-
-
-def _refuse_strange(dataset: h5py.Dataset) -> None:
-    """Look at kind and size before the numbers are read."""
-    if dataset.dtype.kind not in "iuf":
-        raise ValueError(f"coords holds {dataset.dtype}, not whole numbers")
-    if len(dataset) > MAX_PATCHES:
-        raise ValueError(f"{len(dataset)} coordinates")
+    except UNREADABLE as error:
+        message = f"{path} is no complete file of coordinates ({one_line(error)}); make it again"
+        raise ItemError(message, STATUS_BAD) from error
 
 
 def _refuse_other_images(file: h5py.File, patches: PatchCoords) -> None:
     if not patches.has_images:
         return
     side_px = patches.reading.target_size_px
-    shape, dtype = (len(patches), side_px, side_px, 3), file[IMAGES].dtype
-    if file[IMAGES].shape != shape or dtype != np.uint8:
-        raise ValueError(f"imgs is {dtype} {file[IMAGES].shape}, not uint8 {shape}")
+    shape, images = (len(patches), side_px, side_px, 3), numbers_of(file, IMAGES)
+    if images.shape != shape or images.dtype != np.uint8:
+        raise ValueError(f"imgs is {images.dtype} {images.shape}, not uint8 {shape}")
 
 
 def read_images(path: Path, start: int, stop: int) -> np.ndarray:
@@ -194,10 +185,11 @@ def read_images(path: Path, start: int, stop: int) -> np.ndarray:
         ItemError: they are not to be had (``bad_coords``).
     """
     try:
-        with h5py.File(path, "r") as file:
-            return file[IMAGES][start:stop]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ItemError(f"{path}: no images of the patches to read ({error}); make it again", STATUS_BAD) from error
+        with open_h5(path) as file:
+            return numbers_of(file, IMAGES)[start:stop]
+    except UNREADABLE as error:
+        message = f"{path}: no images of the patches to read ({one_line(error)}); make it again"
+        raise ItemError(message, STATUS_BAD) from error
 
 
 def _from_attributes(coords: np.ndarray, attributes: dict, *, has_images: bool) -> PatchCoords:

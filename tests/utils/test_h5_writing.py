@@ -8,14 +8,14 @@ import h5py
 import numpy as np
 import pytest
 
-from utils.h5_file import atomic_h5
+from utils.h5_writing import atomic_h5
 from utils.lookup import PROJECT_ROOT
 
 WRITES_MORE_THAN_IT_MAY = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from utils.h5_file import atomic_h5
+from utils.h5_writing import atomic_h5
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 try:
     with atomic_h5(Path(sys.argv[1])) as file:
