@@ -183,7 +183,7 @@ def _load_pt(path: Path, *, on_disk: bool) -> torch.Tensor:
         features = read_torch_file(path, on_disk=on_disk)
     except DamagedFileError as error:
         raise _unreadable(path, error) from error
-    if not isinstance(features, torch.Tensor) or features.ndim != 2:
+    if not isinstance(features, torch.Tensor) or features.ndim != 2 or features.layout != torch.strided:
         raise ItemError(f"{path}: no tensor of (patches, numbers)", STATUS_BAD)
     return features
 

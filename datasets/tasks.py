@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from datasets.slide_table import SlideTable, read_slide_list, read_slide_table
 from datasets.targets import TargetColumns
-from utils.errors import UsageError, one_line
+from utils.errors import UsageError
 from utils.lookup import PROJECT_ROOT, find_input, require_choice, require_folder
 from utils.names import check_id
+from utils.wording import first_few, shortened
+from utils.yaml_file import YamlFileError, read_yaml
 
 FOLDER = "tasks"
 SUFFIXES = (".yaml", ".yml")
@@ -307,9 +308,9 @@ def read_task(path: Path) -> Task:
     """
     where = f"task file {path}"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{where} cannot be read: {one_line(error)}") from error
+        values = read_yaml(path)
+    except YamlFileError as error:
+        raise UsageError(f"{where} cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{where}: no keys and values; see {PROJECT_ROOT / FOLDER} for examples")
     name = check_id(str(values.get("name", path.stem)), where=where)
@@ -320,7 +321,7 @@ def _validated(values: dict[str, Any], folder: Path | None, *, where: str) -> Ta
     try:
         return Task.model_validate({**values, "folder": folder})
     except ValidationError as error:
-        raise UsageError(f"{where}: " + "; ".join(_explain(issue) for issue in error.errors())) from error
+        raise UsageError(f"{where}: " + first_few([_explain(issue) for issue in error.errors()])) from error
 
 
 def _explain(issue: Any) -> str:
@@ -330,7 +331,7 @@ def _explain(issue: Any) -> str:
     if issue["type"] == "missing":
         return f"key {key} is missing"
     message = issue["msg"].removeprefix("Value error, ")
-    return f"{key} = {issue['input']!r}: {message}" if key else message
+    return f"{key} = {shortened(issue['input'])}: {message}" if key else message
 
 
 def known_keys() -> list[str]:

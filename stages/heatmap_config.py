@@ -27,6 +27,8 @@ from models.heads.registry import HEADS
 from utils.atomic import write_text
 from utils.errors import UsageError
 from utils.names import check_id
+from utils.wording import first_few, shortened
+from utils.yaml_file import YamlFileError, read_yaml
 from wsi_core.heatmap import RoiPatches
 from wsi_core.params import Mpp
 from wsi_core.patch_request import PatchRequest
@@ -309,9 +311,9 @@ def read_config(path: Path) -> HeatmapConfig:
         UsageError: it is no YAML, or a key is unknown, missing or has a value that is not allowed; names them all.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"config {path} cannot be read: {' '.join(str(error).split())}") from error
+        values = read_yaml(path)
+    except YamlFileError as error:
+        raise UsageError(f"config {path} cannot be read: {error}") from error
     return _validated(values, where=f"config {path}")
 
 
@@ -324,7 +326,7 @@ def _validated(values: Any, *, where: str) -> HeatmapConfig:
     try:
         config = HeatmapConfig.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"{where}: " + "; ".join(_explain(issue) for issue in error.errors())) from error
+        raise UsageError(f"{where}: " + first_few([_explain(issue) for issue in error.errors()])) from error
     if config.data_arguments.label_dict is not None:
         _require_numbered(config.data_arguments.label_dict, config.exp_arguments.n_classes, where)
     return config
@@ -349,7 +351,7 @@ def _explain(issue: Any) -> str:
     if issue["type"] == "missing":
         kind = "key" if place else "section"
         return f"{kind} {key} is missing; known: {', '.join(_known_keys(place))}"
-    return f"{key} = {issue['input']!r}: {issue['msg']}"
+    return f"{key} = {shortened(issue['input'])}: {issue['msg']}"
 
 
 def _known_keys(place: Sequence[str]) -> list[str]:

@@ -15,8 +15,9 @@ import yaml
 from stages.outcomes.outcome import Outcome
 from stages.pass_figures import PassFigures
 from utils.atomic import atomic_path, write_text
-from utils.errors import UsageError, one_line
+from utils.errors import UsageError
 from utils.tables import read_text_table, write_table
+from utils.yaml_file import YamlFileError, read_yaml
 
 
 def run_folder(results_dir: str | Path, exp_code: str, seed: int) -> Path:
@@ -58,9 +59,9 @@ def read_flags(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        flags = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read: {one_line(error)}") from error
+        flags = read_yaml(path)
+    except YamlFileError as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
     if not isinstance(flags, dict):
         raise UsageError(f"{path}: no keys and values")
     return flags

@@ -160,12 +160,13 @@ def _set_defaults(parser: argparse.ArgumentParser, file: str) -> None:
 
 
 def _read_flags(file: str) -> dict[str, Any]:
-    import yaml  # only where there is such a file: --help does not wait for it
+    # only where there is such a file: --help does not wait for it
+    from utils.yaml_file import YamlFileError, read_yaml
 
     try:
-        flags = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"config {file} cannot be read: {one_line(error)}") from error
+        flags = read_yaml(Path(file)) or {}
+    except YamlFileError as error:
+        raise UsageError(f"config {file} cannot be read: {error}") from error
     if not isinstance(flags, dict):
         raise UsageError(f"config {file}: no keys and values, such as lr: 0.0001")
     return flags

@@ -1,17 +1,17 @@
 """Pickles of strangers: read when they hold numbers, text and containers alone. The only place that unpickles.
 
 A pickle is a program: it calls what it names, and sets the state of what it made. Here it finds functions of our own
-in the place of numpy's, which make arrays of numbers and check every argument, and no class and nothing else:
-https://docs.python.org/3/library/pickle.html#restricting-globals
+in the place of those it names, which check every argument, and no class and nothing else. Those that stand here are in
+the place of numpy's, and make arrays of numbers: https://docs.python.org/3/library/pickle.html#restricting-globals
 """
 
 import io
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -33,27 +33,55 @@ def load_data(path: Path) -> Any:
     """
     try:
         data = path.read_bytes()
-        _require_harmless(data)
-        loader = _ArraysOnly(io.BytesIO(data))
-        loader.allowance = _Allowance(2 * len(data))
-        return loader.load()
+        return unpickle(io.BytesIO(data), _FUNCTIONS, Allowance(2 * len(data)))
     except pickle.UnpicklingError as error:
         raise ItemError(f"{path.name} is no pickle that can be read: {' '.join(str(error).split())}") from error
     except _FAILURES as error:
         raise ItemError(f"{path.name} is no pickle that can be read: {one_line(error)}") from error
 
 
-def _require_harmless(data: bytes) -> None:
+def unpickle(
+    file: BinaryIO,
+    functions: Mapping[tuple[str, str], Callable],
+    allowance: "Allowance",
+    persistent_load: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Read one pickle from where a file stands, and leave the file behind it.
+
+    Args:
+        file: the file.
+        functions: what takes the place of a module's function or class; each is given the allowance first.
+        allowance: what all that they make may take.
+        persistent_load: what stands for things outside of the pickle, by what the pickle calls them.
+
+    Raises:
+        pickle.UnpicklingError, and whatever Python and the functions raise at what is damaged.
+    """
+    start = file.tell()
+    _require_harmless(file)
+    n_bytes = file.tell() - start
+    file.seek(start)
+    loader = _Restricted(io.BytesIO(file.read(n_bytes)))
+    loader.functions, loader.allowance = functions, allowance
+    if persistent_load is not None:
+        loader.persistent_load = persistent_load  # type: ignore[method-assign]
+    return loader.load()
+
+
+def _require_harmless(file: BinaryIO) -> None:
     """Refuse what would end the process before anything can be checked.
 
     A number in the memo that is larger than the file: Python would make room for all numbers below it. Deep nesting: to
     look up a key Python follows it to its end, in C, until the stack is full.
     """
+    start = file.tell()
+    n_bytes = file.seek(0, io.SEEK_END) - start
+    file.seek(start)
     memo: dict[int, int] = {}
     stack: list[int] = []  # of each value, how deep it is nested
     marks: list[int] = []
-    for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in MEMO_OPCODES and int(argument or 0) > len(data):
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name in MEMO_OPCODES and int(argument or 0) > n_bytes:
             raise pickle.UnpicklingError(f"it asks for a memo of {argument} values")
         if opcode.name == "MARK":
             marks.append(len(stack))
@@ -80,25 +108,27 @@ def _nest(opcode: pickletools.OpcodeInfo, stack: list[int], marks: list[int]) ->
     stack[start:] = [depth] * len(opcode.stack_after)
 
 
-class _ArraysOnly(pickle.Unpickler):
-    allowance: "_Allowance"
+class _Restricted(pickle.Unpickler):
+    functions: Mapping[tuple[str, str], Callable]
+    allowance: "Allowance"
 
     def find_class(self, module: str, name: str) -> object:
         # numpy.core became numpy._core; the names of all versions lead to the same functions here
-        function = _FUNCTIONS.get((module.replace("numpy._core", "numpy.core"), name))
+        function = self.functions.get((module.replace("numpy._core", "numpy.core"), name))
         if function is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data")
         # a new function each time: a pickle may set attributes of what it finds, and others read through these
         return lambda *arguments: function(self.allowance, *arguments)
 
 
-class _Allowance:
-    """Bytes that the arrays of a file may take: a file that says the same bytes again and again gets no more."""
+class Allowance:
+    """Bytes that what a file holds may take: a file that says the same again and again gets no more."""
 
     def __init__(self, n_bytes: int) -> None:
         self._left = n_bytes
 
     def spend(self, n_bytes: int) -> None:
+        """Take bytes of it, or raise an UnpicklingError."""
         self._left -= n_bytes
         if self._left < 0:
             raise pickle.UnpicklingError("what it holds is larger than the file")
@@ -119,7 +149,7 @@ class _Dtype:
 class _Array(np.ndarray):
     """An array that is being unpickled: empty, then filled; numpy refuses bytes that are too few or too many."""
 
-    allowance: _Allowance
+    allowance: Allowance
 
     def __setstate__(self, state: tuple) -> None:
         _version, shape, dtype, is_fortran, data = state
@@ -138,29 +168,29 @@ def _checked(dtype: object, data: object) -> np.dtype:
 # What takes the place of numpy's and Python's own functions; each is given the allowance of its file first.
 
 
-def _ndarray(_allowance: _Allowance) -> None:
+def _ndarray(_allowance: Allowance) -> None:
     """Stand for the class, which is named in the file but not called."""
     raise pickle.UnpicklingError("it makes an array without data")
 
 
-def _dtype(_allowance: _Allowance, code: str, *_align_and_copy: object) -> _Dtype:
+def _dtype(_allowance: Allowance, code: str, *_align_and_copy: object) -> _Dtype:
     if not NUMBERS.fullmatch(code):
         raise pickle.UnpicklingError(f"it holds an array of {code}, which are no numbers")
     return _Dtype(code)
 
 
-def _reconstruct(allowance: _Allowance, _subtype: object, _shape: object, _code: object) -> np.ndarray:
+def _reconstruct(allowance: Allowance, _subtype: object, _shape: object, _code: object) -> np.ndarray:
     array = _Array(0, np.int8)
     array.allowance = allowance
     return array
 
 
-def _scalar(_allowance: _Allowance, dtype: object, data: bytes) -> np.generic:
+def _scalar(_allowance: Allowance, dtype: object, data: bytes) -> np.generic:
     return np.frombuffer(data, _checked(dtype, data))[0]
 
 
 def _frombuffer(
-    _allowance: _Allowance,
+    _allowance: Allowance,
     data: bytes,
     dtype: object,
     shape: tuple[int, ...],
@@ -173,14 +203,14 @@ def _frombuffer(
     return array.reshape(shape, order=order)  # type: ignore[call-overload]
 
 
-def _encode(allowance: _Allowance, text: str, encoding: str) -> bytes:
+def _encode(allowance: Allowance, text: str, encoding: str) -> bytes:
     allowance.spend(len(text))
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it holds bytes as {encoding!r}")
     return text.encode(encoding)
 
 
-def _no_bytes(_allowance: _Allowance) -> bytes:
+def _no_bytes(_allowance: Allowance) -> bytes:
     return b""
 
 

@@ -1,6 +1,7 @@
 """Switches in tables, as people and spreadsheets write them."""
 
 from utils.errors import UsageError
+from utils.wording import shortened
 
 ON, OFF = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 
@@ -19,5 +20,5 @@ def is_on(cell: str, *, where: str) -> bool:
     """
     value = switch_of(cell) if cell.strip() else True
     if value is None:
-        raise UsageError(f"{where} = {cell!r}: must be 1 or 0")
+        raise UsageError(f"{where} = {shortened(cell)}: must be 1 or 0")
     return value

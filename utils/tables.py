@@ -1,13 +1,17 @@
 """CSV tables in which every cell is text: ids like ``0012``, ``NA`` and ``1e5`` stay what was typed."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
 from utils.atomic import atomic_path
 from utils.errors import UsageError, one_line
+from utils.wording import few, shortened
 
+MAX_CELLS = 20_000_000  # with those that rows leave out: a million slides with twenty columns
+SHOWN_COLUMNS = 20
 UNNAMED = "Unnamed:"  # a column without a name, such as the numbers of rows that pandas writes
 
 
@@ -26,11 +30,13 @@ def read_text_table(path: str | Path, *, required: tuple[str, ...] = (), kind: s
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"not readable as CSV ({one_line(error)})"
         raise UsageError(f"{kind} {path}: {reason}") from error
+    if len(header) * len(rows) > MAX_CELLS:
+        raise UsageError(f"{kind} {path}: {len(rows)} rows of {len(header)} columns, which is no table of slides")
     for number, row in enumerate(rows, start=2):
         if any(row[len(header) :]):
             raise UsageError(
                 f"{kind} {path}, row {number}: more cells than the {len(header)} columns; put a cell with commas "
-                f'into quotes, such as "0,3" ({", ".join(row)})'
+                f'into quotes, such as "0,3" ({shortened(", ".join(row))})'
             )
     cells = [row[: len(header)] + [""] * (len(header) - len(row)) for row in rows if any(row)]
     table = pd.DataFrame(cells, columns=[name or f"{UNNAMED} {i}" for i, name in enumerate(header)], dtype=str)
@@ -54,12 +60,12 @@ def _rows(path: str | Path) -> list[list[str]]:
 
 def _require_columns(table: pd.DataFrame, required: tuple[str, ...], *, where: str) -> None:
     columns = list(table.columns)
-    twice = sorted({name for name in columns if columns.count(name) > 1})
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
     if twice:
-        raise UsageError(f"{where}: column {', '.join(twice)} is there more than once")
+        raise UsageError(f"{where}: column {few(twice)} is there more than once")
     missing = [name for name in required if name not in columns]
     if missing:
-        raise UsageError(f"{where}: no column {', '.join(missing)}; it has: {', '.join(columns) or 'none'}")
+        raise UsageError(f"{where}: no column {', '.join(missing)}; it has: {few(columns, SHOWN_COLUMNS) or 'none'}")
 
 
 def write_table(table: pd.DataFrame, path: str | Path, *, index: bool = False) -> None:

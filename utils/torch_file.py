@@ -16,6 +16,7 @@ import torch
 
 from utils.atomic import atomic_path
 from utils.errors import PipelineError, one_line
+from utils.torch_contents import ZIP_BEGINNING, require_what_it_says
 
 # What torch's restricted reader raises at files that are none of its own, hold objects, or end too early.
 _UNREADABLE = (
@@ -27,6 +28,10 @@ _UNREADABLE = (
     TypeError,
     AttributeError,
     AssertionError,
+    ArithmeticError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
     pickle.UnpicklingError,
     struct.error,
 )
@@ -49,7 +54,8 @@ def read_torch_file(path: Path, *, on_disk: bool = False) -> Any:
         DamagedFileError: the file is missing, damaged, or holds more than tensors and plain containers.
     """
     try:
-        mapped = on_disk and zipfile.is_zipfile(path)
+        require_what_it_says(path)
+        mapped = on_disk and _begins_with(path, ZIP_BEGINNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old pickle protocols, before it refuses them
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
@@ -70,6 +76,11 @@ def torch_bytes(value: Any) -> memoryview:
     whole = io.BytesIO()  # a file would tell its own name, and of a full disk torch says that a position is unexpected
     torch.save(value, whole)
     return whole.getbuffer()
+
+
+def _begins_with(path: Path, beginning: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(beginning)) == beginning
 
 
 def _reason(error: Exception) -> str:

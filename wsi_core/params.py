@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from utils.errors import UsageError
 from utils.switches import switch_of
+from utils.wording import first_few, shortened
 from wsi_core.resolution import ACCEPTED_MPP
 
 ContourFn = Literal["four_pt", "center", "basic", "four_pt_hard"]
@@ -141,7 +142,9 @@ def parse_params(cells: dict[str, str], defaults: SlideParams, *, where: str) ->
 def _explain(error: ValidationError) -> str:
     issues = [(issue["loc"], issue["input"], issue["msg"].removeprefix("Value error, ")) for issue in error.errors()]
     # an issue of several fields together has no place
-    return "; ".join(f"{'.'.join(map(str, at))} = {given!r}: {what}" if at else what for at, given, what in issues)
+    return first_few(
+        [f"{'.'.join(map(str, at))} = {shortened(given)}: {what}" if at else what for at, given, what in issues]
+    )
 
 
 def _cell(value: Any) -> str:

@@ -148,9 +148,11 @@ def _ring(value: Any, where: str) -> Ring:
 def _points(value: Any, where: str) -> np.ndarray:
     """Return positions [x, y] or [x, y, z] as (N, 2)."""
     try:
-        points = np.array(value)
-    except (ValueError, OverflowError) as error:  # of unequal lengths, or larger than any number
+        if not all(type(number) in (int, float) for point in value for number in point):
+            raise TypeError("a text among numbers, which would make a text of all, or another list")
+        points = np.array(value, float)
+    except (TypeError, ValueError, OverflowError) as error:  # of unequal lengths, or larger than any number
         raise ItemError(f"{where}: a point is not a pair of numbers", STATUS) from error
-    if points.ndim != 2 or points.shape[1] < 2 or points.dtype.kind not in "iuf":
+    if points.ndim != 2 or points.shape[1] < 2:
         raise ItemError(f"{where}: a point is not a pair of numbers", STATUS)
-    return points[:, :2].astype(float)
+    return points[:, :2]
