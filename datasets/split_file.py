@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from utils.lookup import find_input
-from utils.names import slide_id_of
+from utils.names import checked_slide_id
 from utils.tables import read_text_table, write_table
 
 SPLITS_FOLDER = Path("splits")
@@ -56,10 +56,11 @@ def read_split(path: str | Path) -> SplitIds:
     """Read ``splits_<i>.csv``; extensions of slides are taken off.
 
     Raises:
-        UsageError: no such file, or a side has no column.
+        UsageError: no such file, a side has no column, or an id is no name.
     """
+    where = f"split file {path}"
     table = read_text_table(path, required=SIDES, kind="split file")
-    return SplitIds(*([slide_id_of(name) for name in table[side] if name] for side in SIDES))
+    return SplitIds(*([checked_slide_id(name, where=where) for name in table[side] if name] for side in SIDES))
 
 
 def write_split(path: str | Path, split: SplitIds) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from datasets.patches import SlidePatches
 from stages.runner import Result
 from utils.errors import ItemError, UsageError, one_line
-from utils.names import check_id, slide_id_of
+from utils.names import checked_slide_id, slide_id_of, warn_of_alike
 from utils.tables import read_text_table
 from wsi_core.coords_file import PatchCoords, coords_path, read_coords
 from wsi_core.process_list import EMPTY_STATUSES
@@ -65,17 +65,20 @@ def listed_slides(csv_path: str) -> dict[str, ListedSlide]:
         UsageError: the table is missing, empty or names two slides of one id.
     """
     table = read_text_table(csv_path, required=("slide_id",), kind="table of slides")
-    names = [check_id(name, where=f"table of slides {csv_path}") for name in table["slide_id"]]
+    where = f"table of slides {csv_path}"
+    names = list(table["slide_id"])
     if not names:
-        raise UsageError(f"table of slides {csv_path}: no slides in it")
+        raise UsageError(f"{where}: no slides in it")
+    ids = [checked_slide_id(name, where=where) for name in names]
+    warn_of_alike(ids, where=where)
     statuses, reasons = (table[column] if column in table else [""] * len(names) for column in ("status", "reason"))
     slides: dict[str, ListedSlide] = {}
-    for name, status, reason in zip(names, statuses, reasons, strict=True):
-        row, first = ListedSlide(name, status, reason), slides.get(slide_id_of(name))
+    for slide_id, name, status, reason in zip(ids, names, statuses, reasons, strict=True):
+        row, first = ListedSlide(name, status, reason), slides.get(slide_id)
         if first is None or first.has_failed:  # that has been told by patching
-            slides[slide_id_of(name)] = row
+            slides[slide_id] = row
         elif first.name != name and not row.has_failed:
-            raise UsageError(f"table of slides {csv_path}: {first.name} and {name} have the same slide id")
+            raise UsageError(f"{where}: {first.name} and {name} have the same slide id")
     return slides
 
 
