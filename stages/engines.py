@@ -93,9 +93,9 @@ class LocalEngine:
                 return
             for future in _ready(under_way):
                 item_id, worker = under_way.pop(future)
-                outcome = worker.outcome(future)
+                told = worker.outcome(future)
                 free.append(worker)
-                yield item_id, outcome
+                yield item_id, told.pass_on()
 
     def close(self) -> None:
         """End the processes after what they are doing."""

@@ -1,5 +1,6 @@
 """A task in a process of its own: one that kills its process, hangs or wants all memory costs only itself."""
 
+import logging
 import os
 import signal
 import sys
@@ -9,10 +10,11 @@ from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from utils.logging import set_up_logging
+from utils.logging import collected_messages, pass_on, set_up_logging
 from utils.memory_limit import limit_memory
 from utils.processes import WorkerProcess, end_with_parent, worker_context
 
@@ -27,6 +29,19 @@ class Crash:
     """In place of a result: the process that did the task died, or had to be ended."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Told(Generic[T]):
+    """What came of a task, and what it had to say meanwhile."""
+
+    outcome: T | Crash
+    messages: Sequence[logging.LogRecord] = ()
+
+    def pass_on(self) -> T | Crash:
+        """Show the messages in this process, and return the outcome."""
+        pass_on(self.messages)
+        return self.outcome
 
 
 @dataclass(frozen=True)
@@ -75,9 +90,9 @@ class IsolatedWorker:
         start = (limits.memory_gib, surroundings)
         self._process = WorkerProcess(worker_context(preload), start_worker, start)
 
-    def begin(self, task: Callable[[], T]) -> "Future[T]":
+    def begin(self, task: Callable[[], T]) -> "Future[Told[T]]":
         """Do a task, while nothing else is done here."""
-        future = self._process.submit(do_task, task)
+        future = self._process.submit(_do_and_tell, task)
         self._begun_s = time.monotonic()
         return future
 
@@ -90,21 +105,21 @@ class IsolatedWorker:
             self._begun_s = time.monotonic()
         return self._begun_s + self._limits.seconds - time.monotonic()
 
-    def wait(self, future: "Future[T]") -> None:
+    def wait(self, future: "Future[Told[T]]") -> None:
         """Wait until a task is done, or has had its time."""
         while not future.done() and (self.left_s is None or self.left_s > 0):
             wait([future], self.left_s)
 
-    def outcome(self, future: "Future[T]") -> T | Crash:
-        """Return the result of a task that is done, or has had its time; what it raised is raised."""
+    def outcome(self, future: "Future[Told[T]]") -> "Told[T]":
+        """Return what came of a task that is done, or has had its time; what it raised is raised."""
         try:
             return future.result(0)
         except BrokenProcessPool:
             self._process.start_again()
-            return Crash(DIED)
+            return Told(Crash(DIED))
         except FutureTimeoutError:
             self._process.start_again()
-            return self._limits.too_slow
+            return Told(self._limits.too_slow)
 
     def close(self) -> None:
         """End the process."""
@@ -136,3 +151,14 @@ def do_task(task: Callable[[], T]) -> T:
         return task()
     except SystemExit:
         os._exit(1)  # the process would go on with the next task
+
+
+def tell(task: Callable[[], T]) -> Told[T]:
+    """Do a task, and keep what it has to say."""
+    with collected_messages() as messages:
+        outcome = task()
+    return Told(outcome, messages)
+
+
+def _do_and_tell(task: Callable[[], T]) -> Told[T]:
+    return do_task(partial(tell, task))

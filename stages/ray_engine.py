@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stages.engines import AUTO_ADDRESS, EngineSettings, Outcomes, Tasks
-from stages.isolation import DIED, Crash, IsolatedWorker, Limits, Surroundings
+from stages.isolation import DIED, Crash, IsolatedWorker, Limits, Surroundings, Told, tell
 from utils.errors import UsageError, one_line
 from utils.logging import set_up_logging
 from utils.lookup import PROJECT_ROOT
@@ -66,8 +66,8 @@ class RayEngine:
                     return
                 ready, _ = ray.wait(list(under_way), timeout=LOOK_AGAIN_S)
                 for reference in ready:
-                    outcome = _outcome(reference)
-                    yield under_way.pop(reference), outcome
+                    told = _told(reference)
+                    yield under_way.pop(reference), told.pass_on()
         finally:
             for reference in under_way:
                 ray.cancel(reference, force=True)
@@ -79,13 +79,13 @@ class RayEngine:
         return int(min(slots, has.get("GPU", 0) / self._settings.task_gpus) if self._settings.task_gpus else slots)
 
 
-def _outcome(reference: "ray.ObjectRef") -> Any:
+def _told(reference: "ray.ObjectRef") -> Told:
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None  # as if the task had raised it here
     except ray.exceptions.RayError as error:
-        return Crash(f"{DIED} ({one_line(error)[:200]})")
+        return Told(Crash(f"{DIED} ({one_line(error)[:200]})"))
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,17 @@ class _How:
     isolation: tuple[Limits, tuple[str, ...]] | None
 
 
-def _do(item_id: str, task: Callable[[], T], how: _How) -> T | Crash:
+def _do(item_id: str, task: Callable[[], T], how: _How) -> Told[T]:
     """Do a task in a process of the cluster."""
     set_up_logging()
     try:
         os.chdir(how.folder)
     except OSError as error:
-        return Crash(f"{socket.gethostname()} has no folder {how.folder}, from which the run was started: {error}")
+        return Told(
+            Crash(f"{socket.gethostname()} has no folder {how.folder}, from which the run was started: {error}")
+        )
     if how.isolation is None:
-        return task()
+        return tell(task)
     worker = _worker(*how.isolation, how.folder, os.environ.get("CUDA_VISIBLE_DEVICES"))
     with _as_no_script():
         future = worker.begin(task)

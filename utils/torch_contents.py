@@ -1,8 +1,8 @@
 """What a torch file says it holds, held against what it has, before torch makes anything of it.
 
 ``torch.load(weights_only=True)`` runs no code of a file, yet does as it is told with sizes: it makes tensors larger
-than their data, bytearrays of any length, and unpacks archives. Here the same pickles are read with stand-ins in the place
-of torch's functions, which make nothing and check every size. What passes is tensors and plain containers.
+than their data, bytearrays of any length, and unpacks archives. Here the same pickles are read with stand-ins in the
+place of torch's functions, which make nothing and check every size. What passes is tensors and plain containers.
 """
 
 import pickle
