@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from utils.atomic import write_text
-from utils.errors import ItemError, UsageError, one_line
+from utils.errors import ItemError, UsageError
 from utils.names import check_id
 
 ENDING = "_layers.json"
@@ -130,10 +130,18 @@ def read_layers(path: Path) -> SlideLayers:
     try:
         layers = SlideLayers.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise ItemError(f"{path} does not say what there is to show: {one_line(error)}", STATUS_BAD) from error
+        raise ItemError(f"{path.name} does not say what there is to show: {_reason(error)}", STATUS_BAD) from error
     if layers.version > FORMAT_VERSION:
-        raise ItemError(f"{path} is of version {layers.version}, this program knows {FORMAT_VERSION}", STATUS_BAD)
+        raise ItemError(f"{path.name} is of version {layers.version}, this program knows {FORMAT_VERSION}", STATUS_BAD)
     return layers
+
+
+def _reason(error: OSError | ValidationError) -> str:
+    """Describe the first thing wrong, without the place of the file: visitors of the viewer read it."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    first = error.errors(include_url=False)[0]
+    return " ".join([".".join(map(str, first["loc"])) or "file", "-", *first["msg"].split()])
 
 
 def find_layers(results: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Files of slides: where they are, and a bounded number of them open."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,10 @@ def _version(path: Path) -> str:
 
 def _open(path: Path, version: str, viewed: ViewedSlide) -> SlideHandle:
     data = viewed.experiment.config.data_arguments
-    slide = Slide(path, reader=data.reader, max_memory_gb=data.max_memory_gb, background="white")
+    try:
+        slide = Slide(path, reader=data.reader, max_memory_gb=data.max_memory_gb, background="white")
+    except ItemError as error:  # visitors read it, and need not know where the file lies
+        raise ItemError(str(error).replace(f"{path.parent}{os.sep}", ""), error.status) from error
     if slide.size_level0 != viewed.layers.size_level0:
         width, height = slide.size_level0
         slide.close()

@@ -66,7 +66,20 @@ def test_a_file_that_leads_out_of_the_slides_folder_is_not_there(own_experiment,
 def test_descriptions_with_paths_in_them_are_refused(own_experiment, tmp_path):
     path = own_experiment / "tumor" / "right" / "right_layers.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "thumbnail": "../../config.yaml"}))
-    assert "right" not in ids(Results(own_experiment))
+    results = Results(own_experiment)
+    assert "right" not in ids(results)
+    (line,) = results.unreadable
+    assert line.startswith("right_layers.json does not say what there is to show: thumbnail - ")
+    assert str(tmp_path) not in line
+
+
+def test_visitors_are_not_told_where_a_damaged_slide_lies(own_experiment, tmp_path):
+    results = Results(own_experiment)
+    slide = next(slide for slide in results.scan() if slide.layers.slide_id == "right")
+    (tmp_path / "slides" / slide.layers.slide_file).write_bytes(b"no slide")
+    with pytest.raises(ItemError, match="right") as error:
+        SlideHandles().get(slide)
+    assert str(tmp_path) not in str(error.value)
 
 
 @pytest.mark.parametrize("where", ["text", "mapping", "flag"])
