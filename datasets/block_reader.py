@@ -103,7 +103,8 @@ class BlockReader:
                 self.close()  # after a read error OpenSlide refuses this handle for good
                 bad.append((index, one_line(error)))
                 if len(bad) > task.max_bad:
-                    raise ItemError(f"more than {task.max_bad} patches cannot be read; {one_line(error)}") from error
+                    too_many = f"more than {task.max_bad} patches" if task.max_bad else "a patch"
+                    raise ItemError(f"{too_many} cannot be read (--max_bad_patches); {one_line(error)}") from error
         return bad
 
     def _read_squares(self, task: BlockTask, part: slice, pixels: np.ndarray) -> None:

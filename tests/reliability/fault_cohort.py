@@ -183,7 +183,7 @@ BAD = (
     not_opened("truncated_10.tif", "truncated at 10 %", lambda path: truncate(pyramid(path), 0.1), "copied whole"),
     not_opened("truncated_50.tif", "truncated at 50 %", lambda path: truncate(pyramid(path), 0.5), "copied whole"),
     not_opened("truncated_90.tif", "truncated at 90 %", lambda path: truncate(pyramid(path), 0.9), "copied whole"),
-    Row("flipped.tif", "flipped bytes in a tile", flipped, "processed", "failed_read", "cannot read"),
+    Row("flipped.tif", "flipped bytes in a tile", flipped, "processed", "failed_read", "cannot read 256x256 px at x="),
     not_opened("folder.svs", "a folder", lambda path: path.mkdir(), "is a folder"),
     not_opened("dangling.svs", "a link to nowhere", lambda path: path.symlink_to("moved.svs"), "link to moved.svs"),
     not_opened("locked.tif", "another user's, unreadable", locked, "no permission"),

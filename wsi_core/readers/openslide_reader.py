@@ -6,6 +6,7 @@ import openslide
 from PIL import Image
 
 from wsi_core.readers.reader import NotThisReaderError, ReadError, Size
+from wsi_core.readers.tiff_check import CUT_OFF
 
 
 class OpenSlideReader:
@@ -22,7 +23,7 @@ class OpenSlideReader:
         except openslide.OpenSlideUnsupportedFormatError as error:
             raise NotThisReaderError(f"{path.name} is no slide that OpenSlide knows") from error
         except (openslide.OpenSlideError, OSError) as error:
-            raise ReadError(str(error)) from error
+            raise ReadError(f"{CUT_OFF} ({error})") from error
         self.properties = dict(self._slide.properties)
         self.format = self.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
         self.level_dimensions = tuple(self._slide.level_dimensions)
