@@ -4,6 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+if sys.version_info < (3, 10):  # noqa: UP036  before anything is read that an older one cannot read
+    sys.exit(f"fail  Python  {sys.version.split()[0]}, and 3.10 to 3.13 is needed -> make PYTHON=python3.12 venv")
+
 from utils.cli import new_parser, path, positive_float, program
 
 DESCRIPTION = """\

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from logging.handlers import QueueHandler
 from queue import SimpleQueue
 
-from tqdm import tqdm
-
 
 class _AboveProgressBars(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm  # doctor.py begins without any package
+
         tqdm.write(self.format(record), file=sys.stderr)
 
 

@@ -43,7 +43,7 @@ def _of_cluster(version: str, address: str, *, is_asked_for: bool) -> Iterator[F
         else:
             yield Finding("Ray", "fail", f"{version}; {address}: {one_line(error)}", _advice(address))
         return
-    except (RuntimeError, ValueError, OSError) as error:  # such as another version of Ray or Python there
+    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:  # another version, a wrong token
         yield Finding("Ray", "fail", f"{version}; {address}: {one_line(error)}", _advice(address))
         return
     nodes = [node for node in ray.nodes() if node["Alive"]]
@@ -70,14 +70,11 @@ def _of_project(ray: Any, nodes: list[dict[str, Any]]) -> Finding:
 
         return os.path.isfile(os.path.join(path, "utils", "version.py"))  # noqa: PTH113, PTH118
 
-    answers = {
-        node["NodeManagerHostname"]: has_project.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(str(PROJECT_ROOT))
-        for node in nodes
-    }
-    ready, _ = ray.wait(list(answers.values()), num_returns=len(answers), timeout=TASK_TIMEOUT_S)
-    missing = [host for host, answer in answers.items() if answer not in ready or not ray.get(answer)]
+    on_each = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    answers = [has_project.options(scheduling_strategy=on_it).remote(str(PROJECT_ROOT)) for on_it in on_each]
+    ready, _ = ray.wait(answers, num_returns=len(answers), timeout=TASK_TIMEOUT_S)
+    has_it = [answer in ready and ray.get(answer) for answer in answers]
+    missing = [node["NodeManagerHostname"] for node, has in zip(nodes, has_it, strict=True) if not has]
     if not missing:
         return Finding("Ray nodes", "ok", f"{PROJECT_ROOT} is on all of them")
     advice = "put the project at the same path on every node: a shared folder, or the same container image"
@@ -98,6 +95,6 @@ def _refused(address: str) -> str:
 
 def _advice(address: str) -> str:
     return (
-        f"is `ray start --head` running at {address}, is its port open from here, and do Ray and Python have the same "
-        "versions there?"
+        f"is `ray start --head` running at {address}, is its port open from here, do Ray and Python have the same "
+        "versions there, and is RAY_AUTH_TOKEN the same?"
     )

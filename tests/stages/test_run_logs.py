@@ -74,11 +74,3 @@ def test_splits_training_evaluation_and_prediction(tmp_path, monkeypatch, run):
     assert the_log_in("eval_results/EVAL_logged_s1")["settings"]["k"] == 1
     assert run(eval_program.main, f"--models_exp_code logged_s1 --predict --data_dir {FEATURES.parent}") == 0
     assert the_log_in("eval_results/PREDICT_logged_s1")["program"] == "eval"
-
-
-def test_a_run_that_is_repeated_keeps_the_older_logs(tmp_path, monkeypatch, run):
-    monkeypatch.chdir(tmp_path)
-    write_cohort()
-    for _ in range(2):
-        assert run(create_splits_seq.main, f"--task {TASK.name} --k 1") == 0
-    assert len(list((SPLITS / "logs").iterdir())) == 2
