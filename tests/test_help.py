@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from utils.shard import Shard
+
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED = object()
 TASK = {
@@ -16,9 +18,13 @@ TASK = {
     "slide_col": None, "ignore": None, "data_root_dir": None, "data_dir": None,
 }  # fmt: skip
 
+ENGINE = {"engine": "local", "ray_address": "auto", "task_cpus": 1, "task_gpus": 0.0}
+WORK = {**ENGINE, "shard": Shard(1, 1), "slide_timeout": 7200.0, "slide_memory_gb": None}
+
 # script -> flag -> default; None: worked out from the data or another flag
 FLAGS = {
     "create_patches_fp": {
+        **WORK,
         "source": REQUIRED, "save_dir": REQUIRED, "patch_size": 256, "step_size": None, "patch_level": None,
         "custom_downsample": None, "overlap": None, "target_mpp": None, "target_mag": None, "mpp": None,
         "allow_upsample": False, "recursive": False, "reader": "openslide", "max_memory_gb": 8.0, "background": "black",
@@ -29,6 +35,7 @@ FLAGS = {
         "no_auto_skip": False,
     },
     "extract_features_fp": {
+        **WORK,
         "data_h5_dir": REQUIRED, "data_slide_dir": None, "csv_path": REQUIRED, "feat_dir": REQUIRED,
         "batch_size": 256, "slide_ext": ".svs", "model_name": "resnet50_trunc", "target_patch_size": None,
         "no_auto_skip": False, "encoder_ckpt": None, "reader": "openslide", "max_memory_gb": 8.0, "overwrite": False,
@@ -40,7 +47,7 @@ FLAGS = {
         "label_frac_mode": "first", "split_mode": "montecarlo", "test_ids": None, "site_col": None,
     },
     "main": {
-        **TASK, "embed_dim": None, "max_epochs": 200, "lr": 1e-4, "label_frac": 1.0, "reg": 1e-5,
+        **TASK, **ENGINE, "embed_dim": None, "max_epochs": 200, "lr": 1e-4, "label_frac": 1.0, "reg": 1e-5,
         "seed": 1, "k": 10, "k_start": -1, "k_end": -1, "results_dir": "./results", "split_dir": None,
         "log_data": False, "testing": False, "early_stopping": False, "opt": "adam", "drop_out": 0.25,
         "bag_loss": None, "config": None, "missing": "error", "cache_gb": 8.0, "cache_dtype": "fp32", "amp": False,
@@ -57,7 +64,9 @@ FLAGS = {
         "k_start": -1, "k_end": -1, "fold": -1,
         "micro_average": False, "split": "test", "drop_out": 0.25, "embed_dim": None,
     },
-    "create_heatmaps": {"config": REQUIRED, "save_exp_code": None, "overlap": None},
+    "create_heatmaps": {
+        **WORK, "slide_timeout": 0, "num_workers": 1, "config": REQUIRED, "save_exp_code": None, "overlap": None,
+    },
     "view_slides": {
         "results": REQUIRED, "slides": None, "host": "127.0.0.1", "port": None, "token": None, "cache_mb": 256,
         "no_browser": False,
