@@ -33,8 +33,7 @@ from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
 
-# What workers need; imported once, by the process that they are forked from, where that finds the project: from Python
-# 3.11 on it does so from the project's folder alone, and elsewhere each worker imports it.
+# What workers need; imported once, by the process that they are forked from.
 PATCHING = ("stages.slide_patching",)
 SHOWN_NAMES = 10
 SHOWN_PARAMS = ("sthresh", "mthresh", "close", "a_t", "a_h")  # on the contact sheet

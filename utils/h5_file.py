@@ -35,7 +35,13 @@ FILTERS = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLE
 @contextmanager
 def open_h5(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading; raises what is in ``UNREADABLE``."""
-    with h5py.File(path, "r", locking=False) as file:
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        file = h5py.File(path, "r")  # this process has it open already, with locks
+    with file:
         yield file
 
 

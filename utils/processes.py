@@ -10,13 +10,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+
+from utils.lookup import PROJECT_ROOT
 
 # What workers that read patches need, imported once by the server. A module that is missing there costs time only.
 SLOW_TO_IMPORT = ("torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature")
@@ -33,7 +36,23 @@ def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
+    with _project_to_be_found():
+        forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _project_to_be_found() -> Iterator[None]:
+    """Let a Python that is started find the project, from whichever folder."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_ROOT), before]))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def end_with_parent() -> None:
