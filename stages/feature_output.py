@@ -67,12 +67,12 @@ class EncoderOutput:
             for x, y in [patches.coords[patch.number]]
         ]
         made = Features(features, patches.coords[encoded.numbers], made_from, tuple(skipped))
+        if not self.slide_pool:  # the mean of other features must not outlive them, however this run ends
+            for path in (pt_path(self.pooled_folder, slide_id), h5_path(self.pooled_folder, slide_id)):
+                path.unlink(missing_ok=True)
         write_features(self.folder, slide_id, made)
         if self.slide_pool:
             self._write_pooled(slide_id, made)
-        else:  # the mean of other features must not outlive them
-            for path in (pt_path(self.pooled_folder, slide_id), h5_path(self.pooled_folder, slide_id)):
-                path.unlink(missing_ok=True)
 
     def add_pooled(self, slide_id: str) -> None:
         """Write the mean of features that are there already, where it is missing."""

