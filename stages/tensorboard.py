@@ -18,6 +18,7 @@ from tensorboardX.summary import scalar
 from stages.pass_figures import PassFigures
 
 FLUSH_EVERY_S = 15.0
+FINAL = ".final"
 
 
 class FoldLog:
@@ -29,6 +30,7 @@ class FoldLog:
     """
 
     def __init__(self, folder: Path | None, first_epoch: int = 0) -> None:
+        self._folder = folder
         self._writer: EventsWriter | None = None
         self._flushed_at = time.monotonic()
         if folder is not None:
@@ -64,11 +66,21 @@ class FoldLog:
             self.flush()
 
     def final(self, val: Mapping[str, float], test: Mapping[str, float], tested: PassFigures) -> None:
-        """Write the headline figures of the parameters that are kept."""
+        """Write the headline figures of the parameters that are kept, in place of those of a run that was stopped."""
+        self._open_final_file()
         for side, figures in (("val", val), ("test", test)):
             self._scalars("final", 0, **{f"{side}_{name}": value for name, value in _as_logged(figures).items()})
         if "acc" in test:
             self._class_accuracies("final/test_class_{}_acc", 0, tested)
+
+    def _open_final_file(self) -> None:
+        """Go on in a file of its own: these figures are of epoch 0, which is not taken back when a run goes on."""
+        if self._folder is None or self._writer is None:
+            return
+        self._writer.close()
+        for old in self._folder.glob(f"*{FINAL}"):
+            old.unlink()
+        self._writer = EventsWriter(str(self._folder / "events"), f".{os.getpid()}{FINAL}")
 
     def _class_accuracies(self, tag: str, epoch: int, figures: PassFigures) -> None:
         for number, (right, total) in enumerate(figures.class_counts):

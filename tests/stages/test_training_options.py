@@ -13,7 +13,7 @@ import create_splits_seq
 import eval as eval_program
 import main as main_program
 from models.checkpoint_facts import read_checkpoint_config
-from stages import fold
+from stages import fold, fold_job
 from stages.run_files import read_fold_predictions, read_history
 from tests.datasets.cohorts import write_h5, write_pt
 from tests.stages.runs import FEATURES, IDS, RUN, SPLITS, TABLE, evaluate, train, write_cohort
@@ -89,6 +89,17 @@ def test_the_curves_of_a_run_that_goes_on_show_every_epoch_once(monkeypatch, sav
     assert train("--resume", *flags) == 0
     curves = EventAccumulator(str(RUN / "0")).Reload()
     assert [point.step for point in curves.Scalars("val/loss")] == [0, 1, 2, 3]
+
+
+def test_the_final_figures_of_a_run_that_was_stopped_after_them_are_shown_once(monkeypatch):
+    flags = ["--max_epochs", "2", "--k_end", "1", "--log_data"]
+    monkeypatch.setattr(fold, "SAVE_STATE_EVERY_S", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(fold_job, "_write", None)
+        assert train(*flags) == 1
+    assert train("--resume", *flags) == 0
+    curves = EventAccumulator(str(RUN / "0")).Reload()
+    assert len(curves.Scalars("final/test_error")) == 1 and len(curves.Scalars("val/loss")) == 2
 
 
 def test_a_new_run_that_is_stopped_does_not_count_folds_of_an_earlier_one(monkeypatch):
