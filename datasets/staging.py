@@ -15,6 +15,7 @@ from pathlib import Path
 
 from datasets.sources import Sources
 from utils.lookup import require_writable
+from utils.process_identity import ProcessIdentity, this_process
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ def staged(paths: Sequence[Path], cache_dir: Path) -> Iterator[Sources]:
     require_writable(str(cache_dir), flag="--cache_dir")
     cache_dir.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(cache_dir)
-    new = Path(tempfile.mkdtemp(prefix=NEW_PREFIX, dir=cache_dir))
+    new = Path(tempfile.mkdtemp(prefix=f"{NEW_PREFIX}{this_process()}-", dir=cache_dir))
     with (new / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # says that the run lives; the system lets go of it however the run ends
         folder = new.rename(cache_dir / (PREFIX + new.name))  # only now may others look whether it lives
@@ -142,6 +143,10 @@ def staged(paths: Sequence[Path], cache_dir: Path) -> Iterator[Sources]:
 
 def _remove_leftovers(cache_dir: Path) -> None:
     """Remove the folders of runs that live no more."""
+    for folder in cache_dir.glob(f"{NEW_PREFIX}*"):  # whose run was killed before it could lock it
+        maker = ProcessIdentity.parse("-".join(folder.name.removeprefix(NEW_PREFIX).split("-")[:3]))
+        if maker is not None and maker.is_gone:
+            shutil.rmtree(folder, ignore_errors=True)
     for folder in cache_dir.glob(f"{PREFIX}*"):
         with suppress(OSError), (folder / LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

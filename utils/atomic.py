@@ -27,7 +27,7 @@ def atomic_path(final: str | Path) -> Iterator[Path]:
     """Yield a temporary path to write to; rename it to ``final`` when the block succeeds.
 
     The temporary name keeps the suffix of ``final`` because image writers choose their format by it.
-    When the block raises, the temporary file is removed and ``final`` stays as it was.
+    When the block raises, the temporary file is removed and ``final`` stays as it was; an OSError then names ``final``.
     """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +37,10 @@ def atomic_path(final: str | Path) -> Iterator[Path]:
         _flush_to_disk(part)
         part.replace(final)
         flush_folder(final.parent)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(part)):
+            raise
+        raise OSError(error.errno, error.strerror, str(final)) from error
     finally:
         part.unlink(missing_ok=True)
 

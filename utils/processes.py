@@ -7,7 +7,9 @@ forked from a server that has no threads and has the slow libraries imported alr
 
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +20,15 @@ from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
 
 from utils.lookup import PROJECT_ROOT
 
 # What workers that read patches need, imported once by the server. A module that is missing there costs time only.
 SLOW_TO_IMPORT = ("torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature")
 SECONDS_TO_END = 5.0
+LONGEST_FOLDER_OF_SOCKETS, SHORT_FOLDER = 70, Path("/tmp")
 
 
 def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
@@ -36,9 +41,19 @@ def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
+    _make_temporary_folder()
     with _project_to_be_found():
         forkserver.ensure_running()
     return context
+
+
+def _make_temporary_folder() -> None:
+    """Let the sockets of worker processes lie where their names are short enough: ``man 7 unix`` allows 108 letters."""
+    usual = tempfile.gettempdir()
+    if len(usual) > LONGEST_FOLDER_OF_SOCKETS and SHORT_FOLDER.is_dir():
+        tempfile.tempdir = str(SHORT_FOLDER)
+    get_temp_dir()  # makes and remembers it
+    tempfile.tempdir = usual
 
 
 @contextmanager
@@ -64,7 +79,10 @@ def end_with_parent() -> None:
 
 def _end_after(parent: BaseProcess) -> None:
     parent.join()
+    shutil.rmtree(get_temp_dir(), ignore_errors=True)  # which it would have removed itself, had it not been killed
     os.kill(os.getpid(), signal.SIGTERM)  # nobody waits for what is under way
+    time.sleep(SECONDS_TO_END)
+    os._exit(1)  # Python drops an exception that a signal raises at the wrong moment
 
 
 def end_workers() -> None:

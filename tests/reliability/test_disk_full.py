@@ -53,7 +53,6 @@ def test_a_program_that_could_not_write_says_so_and_ends_well_later(undisturbed,
 
 
 @pytest.mark.soak
-@pytest.mark.xfail(reason="utils/atomic.py does not yet name the file where the system's error does not", strict=True)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.file)
 def test_a_program_that_could_not_write_names_a_file(undisturbed, tmp_path, program):
     finished, _ = undisturbed

@@ -57,7 +57,6 @@ def test_processes_on_one_folder_leave_what_one_leaves(alone_and_at_once, progra
 
 
 @pytest.mark.soak
-@pytest.mark.xfail(reason="items have no locks yet, so processes that start at once do the same slides")
 @pytest.mark.parametrize("program", [PATCHING, EXTRACTION], ids=lambda program: program.file)
 def test_processes_on_one_folder_do_each_slide_once(alone_and_at_once, program):
     alone, _, said = alone_and_at_once

@@ -77,6 +77,5 @@ def test_patching_that_was_killed_ends_as_if_it_had_not(killed_and_finished):
     assert differences(PATCHING, *killed_and_finished) == []
 
 
-@pytest.mark.xfail(reason="utils/atomic.py does not yet remove what a killed process has left", strict=True)
 def test_nothing_that_patching_had_half_written_stays(killed_and_finished):
     require_nothing_left(PATCHING, killed_and_finished[0])
