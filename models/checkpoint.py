@@ -6,6 +6,7 @@ each class).
 """
 
 import re
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -147,11 +148,22 @@ def _refuse_unlike(path: Path, shown: dict[str, Any], said: dict[str, Any], by: 
 
 def _with_parameters(path: Path, settings: ModelSettings, state: State) -> nn.Module:
     try:
+        _require_shapes(settings, state)
         model = build_model(settings)
+        model.load_state_dict(state)
     except (UsageError, ValueError) as error:  # torch's, of a rate that is none
         raise UsageError(f"checkpoint {path}: {one_line(error)}") from error
-    try:
-        model.load_state_dict(state)
     except RuntimeError as error:
         raise UsageError(f"checkpoint {path} does not fit {settings.model_type}: {one_line(error)}") from error
     return model
+
+
+def _require_shapes(settings: ModelSettings, state: State) -> None:
+    """Put parameters into a model without memory: a file that shows one huge side would else be given all of it.
+
+    Raises:
+        RuntimeError: they do not fit.
+    """
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nothing is kept
+        build_model(settings).load_state_dict(state)

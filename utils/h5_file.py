@@ -7,6 +7,7 @@ Locks are not asked for: many network file systems have none, and files are writ
 (``h5_writing``).
 """
 
+import io
 import math
 import zlib
 from collections.abc import Iterator
@@ -23,8 +24,13 @@ UNREADABLE = (
     NotImplementedError,
 )  # fmt: skip
 
-SMALL_BYTES = 64 * 1024**2  # what may be read however small the file is
-MAX_UNPACKING = 50  # times; gzip packs corners of patches 20 times, and features hardly
+SMALL_BYTES = 64 * 1024**2  # up to which no more is asked than that there can be data for it
+DEFLATE_UNPACKING = 1032  # times, at most
+MAX_UNPACKING = 50  # times, of larger tables; gzip packs corners of patches 20 times, and features hardly
+FILLED_BYTES = 1024**2  # of a table that no data is stored for
+# "Global heap collections" of the file format, III.E: number, references, and size of an entry take 16 bytes.
+HEAP, HEAP_ENTRY_BYTES, HEAPS_WITHIN_BYTES = b"GCOL\1\0\0\0", 16, 1024**2
+FEW_CHUNKS = 10_000  # each takes its time, also one without data
 # of a packed chunk: deflate unpacks at most 1032 times, so below this only to what can be afforded
 SMALL_CHUNK_BYTES = 128 * 1024
 MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_VALUES = 64 * 1024, 64  # the format's own limit; no attribute here is a table
@@ -35,6 +41,7 @@ FILTERS = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLE
 @contextmanager
 def open_h5(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading; raises what is in ``UNREADABLE``."""
+    _require_sound_heaps(path)
     try:
         file = h5py.File(path, "r", locking=False)
     except OSError as error:
@@ -43,6 +50,34 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")  # this process has it open already, with locks
     with file:
         yield file
+
+
+def _require_sound_heaps(path: Path) -> None:
+    """Refuse heaps of texts whose next entry is where the last one is: HDF5 (2.0) would follow them for ever.
+
+    They are looked for at both ends of a file, where writers put them, so that a large one is not read as a whole.
+    """
+    with path.open("rb") as file:
+        n_bytes = file.seek(0, io.SEEK_END)
+        for start in {0, max(0, n_bytes - HEAPS_WITHIN_BYTES)}:
+            file.seek(start)
+            window = file.read(HEAPS_WITHIN_BYTES)
+            place = window.find(HEAP)
+            while place >= 0:
+                file.seek(start + place)
+                _require_sound_heap(file.read(min(int.from_bytes(window[place + 8 : place + 16], "little"), n_bytes)))
+                place = window.find(HEAP, place + 1)
+
+
+def _require_sound_heap(heap: bytes) -> None:
+    place = HEAP_ENTRY_BYTES
+    while place + HEAP_ENTRY_BYTES <= len(heap):
+        number = int.from_bytes(heap[place : place + 2], "little")
+        n_bytes = int.from_bytes(heap[place + 8 : place + HEAP_ENTRY_BYTES], "little")
+        step = HEAP_ENTRY_BYTES + (n_bytes + 7) // 8 * 8 if number else n_bytes  # number 0 is what is free
+        if not HEAP_ENTRY_BYTES <= step <= len(heap) - place:
+            raise ValueError("its texts are damaged")
+        place += step
 
 
 def is_in(file: h5py.File, name: str) -> bool:
@@ -70,7 +105,7 @@ def read_numbers(file: h5py.File, name: str) -> np.ndarray:
         KeyError, ValueError: see ``numbers_of``; or it is larger than what the file has data for.
     """
     table = numbers_of(file, name)
-    _require_data_for(table, name, table.nbytes)
+    _require_data_for(table, name)
     return table[()]
 
 
@@ -83,7 +118,7 @@ def read_texts(file: h5py.File, name: str) -> list[str]:
     table = _own_table(file, name)
     if h5py.check_string_dtype(table.dtype) is None or table.ndim != 1:
         raise ValueError(f"{name} is no list of texts")
-    _require_data_for(table, name, table.nbytes)
+    _require_data_for(table, name)
     allowed, texts = SMALL_BYTES + table.file.id.get_filesize(), []
     for row in range(len(table)):
         texts.append(_as_text(table[row]))
@@ -122,16 +157,26 @@ def _own_table(file: h5py.File, name: str) -> h5py.Dataset:
     return table
 
 
-def _require_data_for(table: h5py.Dataset, name: str, n_bytes: int) -> None:
-    stored = min(table.id.get_storage_size(), table.file.id.get_filesize())
-    if n_bytes > max(SMALL_BYTES, MAX_UNPACKING * stored):
+def _stored_bytes(table: h5py.Dataset) -> int:
+    return min(table.id.get_storage_size(), table.file.id.get_filesize())
+
+
+def _require_data_for(table: h5py.Dataset, name: str) -> None:
+    stored = _stored_bytes(table)
+    unpacked = min(DEFLATE_UNPACKING * stored, max(SMALL_BYTES, MAX_UNPACKING * stored))
+    if table.nbytes > FILLED_BYTES + unpacked:
         raise ValueError(f"{name} is {table.shape}, far more than the {stored} bytes that the file has of it")
+    if table.chunks is not None:
+        n_chunks = math.prod(-(-side // step) for side, step in zip(table.shape, table.chunks, strict=True))
+        if n_chunks > FEW_CHUNKS and 2 * table.id.get_num_chunks() < n_chunks:
+            raise ValueError(f"{name} is {table.shape}, but most of its chunks are missing")
 
 
 def _require_honest_chunks(table: h5py.Dataset, name: str, made: h5py.h5p.PropDCID) -> None:
     """Refuse chunks that take more memory than the table, or unpack to more than they should."""
     chunk_bytes = math.prod(table.chunks) * table.dtype.itemsize
-    _require_data_for(table, name, chunk_bytes)
+    if chunk_bytes > max(SMALL_BYTES, MAX_UNPACKING * _stored_bytes(table)):
+        raise ValueError(f"{name} has chunks of {chunk_bytes} bytes, far more than it has data")
     filters = [made.get_filter(number) for number in range(made.get_nfilters())]
     codes = [code for code, *_ in filters]
     if len(set(codes)) < len(codes) or not set(codes) <= set(FILTERS):

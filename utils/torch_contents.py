@@ -152,8 +152,6 @@ def _tensor(
         last, n_items = last + max(0, side - 1) * step, n_items * side
     if n_items > storage.n_items or (n_items and last >= storage.n_items):
         raise pickle.UnpicklingError(f"a tensor of {tuple(sizes)} is larger than its data")
-    if not n_items and max(sizes) > storage.n_items:
-        raise pickle.UnpicklingError(f"a tensor of {tuple(sizes)} has no data")
     allowance.spend(n_items * storage.item_bytes)
     return _Tensor()
 

@@ -3,9 +3,12 @@
 import contextlib
 import io
 import json
+import os
 import pickle
 import random
+import signal
 import struct
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -622,10 +625,37 @@ def heatmap_layers() -> Kind:
     return Kind(".json", changed_or([json.dumps(good).encode()], strange), read)
 
 
+def careless() -> Kind:
+    """Make a kind whose reader does what no reader may, to see that it is noticed."""
+
+    def _loop() -> None:
+        while True:
+            pass
+
+    deeds: tuple[Callable[[], object], ...] = (
+        lambda: {}["missing"],
+        lambda: np.zeros(2 * 1024**3, np.uint8),
+        lambda: open("written", "w").close(),
+        lambda: subprocess.run(["true"], check=False),
+        lambda: __import__("fuzz_canary"),
+        lambda: "the-secret-of-another-file",
+        _loop,
+        lambda: os.kill(os.getpid(), signal.SIGKILL),
+    )
+    made: list[int] = []
+
+    def make(rng: random.Random, folder: Path) -> bytes:
+        drawn = rng.random()
+        made[:] = [number for number in range(len(deeds)) if random.Random(f"careless {number}").random() == drawn]
+        return b""
+
+    return Kind(".x", make, lambda path: deeds[made[0]](), work_s=0.2)
+
+
 KINDS: dict[str, Callable[[], Kind]] = {
     kind.__name__: kind
     for kind in (
         coords, features_h5, checkpoints, process_lists, tasks, geojson,
-        features_pt, contour_pickles, annotation_xml, heatmap_layers, heatmap_configs,
+        features_pt, contour_pickles, annotation_xml, heatmap_layers, heatmap_configs, careless,
     )
 }  # fmt: skip

@@ -1,14 +1,13 @@
 """Inputs that nobody would write, read by the readers that the programs use, in a process that may die of them.
 
 ``python -m tests.reliability.fuzzing KIND FIRST COUNT FOLDER`` makes the inputs with the numbers FIRST, FIRST + 1, ...
-of a kind in FOLDER, each from its number alone, and reads them. It prints ``at NUMBER`` before each input and ``bad
-NUMBER ...`` where a reader did what it must not: raise what is no error of ours, ask for a GiB of memory, open a file
-for writing, start a program, connect to anything, import what a file names, or give away what lies in another file.
-Five seconds of work on one input end the process. ``fuzz`` starts such processes and collects what they found.
+of a kind in FOLDER, each from its number alone, and reads them. It prints a line with the number where a reader did
+what it must not: raise what is no error of ours, ask for a GiB of memory, open a file for writing, start a program,
+connect to anything, import what a file names, give away what lies in another file, work for five seconds, or die.
 """
 
-import gc
 import logging
+import mmap
 import os
 import random
 import resource
@@ -17,14 +16,13 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WORK_S, WAIT_S = 5, 60  # of computing; of the clock, where a reader waits for something
+WAIT_S = 60  # of the clock, where a reader waits for something
 MEMORY_BYTES = 1024**3
-INPUTS_A_PROCESS = 4000
 SECRET = 424_242  # numbers and texts of a file beside the input, which only a link out of the input leads to
 SECRET_TEXT = "the-secret-of-another-file"
 CANARY = "fuzz_canary"  # a module that inputs name
@@ -40,11 +38,13 @@ class Kind:
         ending: of the file's name.
         make: an input from a source of chance; may write files beside it in the folder.
         read: all that the programs do with such a file; returns what it read.
+        work_s: how long that may compute.
     """
 
     ending: str
     make: Callable[[random.Random, Path], bytes]
     read: Callable[[Path], object]
+    work_s: float = 5.0
 
 
 def mutated(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
@@ -115,10 +115,9 @@ SPLICES = (
 class Watch:
     """Notes what a reader may not do while ``is_on``; there is no way to take such a hook away again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self.is_on = False
         self.seen: list[str] = []
-        self._folder = str(folder.resolve())
         sys.addaudithook(self._note)
 
     def _note(self, event: str, arguments: tuple) -> None:
@@ -190,24 +189,17 @@ def _what_is_wrong(kind: Kind, path: Path, watch: Watch) -> str:
     return wrong
 
 
-def _child(name: str, first: int, count: int, folder: Path) -> None:
-    from tests.reliability.fuzz_kinds import KINDS
-
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
-    kind = KINDS[name]()
-    os.chdir(folder)
-    watch = Watch(folder)
+def _read_all(kind: Kind, name: str, numbers: range, folder: Path, at: mmap.mmap) -> None:
+    """Make and read inputs, one after the other; ``at`` holds the number of the one that is being read."""
+    watch = Watch()
     limit = _memory_now() + MEMORY_BYTES
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for number in range(first, first + count):
-        rng = random.Random(f"{name} {number}")
+    for number in numbers:
         path = folder / f"input{kind.ending}"
-        path.write_bytes(kind.make(rng, folder))
+        path.write_bytes(kind.make(random.Random(f"{name} {number}"), folder))
+        at[:8] = number.to_bytes(8, "little")
         there = _names_in(folder)
-        print("at", number, flush=True)
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-        signal.setitimer(signal.ITIMER_PROF, WORK_S)
+        signal.setitimer(signal.ITIMER_PROF, kind.work_s)
         signal.setitimer(signal.ITIMER_REAL, WAIT_S)
         wrong = _what_is_wrong(kind, path, watch)
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -216,48 +208,51 @@ def _child(name: str, first: int, count: int, folder: Path) -> None:
         if _names_in(folder) != there:
             wrong += f"files appeared or went: {_names_in(folder) ^ there}"
         if wrong:
-            print("bad", number, " // ".join(wrong.split("\n")), flush=True)
-        if number % 500 == 0:
-            gc.collect()
-    print("done", flush=True)
+            print(name, number, " // ".join(wrong.split("\n")), flush=True)
+
+
+def _main(name: str, first: int, count: int, folder: Path) -> None:
+    """Read inputs in a process of its own, and in a new one behind any that ended it."""
+    from tests.reliability.fuzz_kinds import KINDS
+
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    kind = KINDS[name]()
+    os.chdir(folder)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    at, number = mmap.mmap(-1, 8), first
+    while number < first + count:
+        at[:8] = number.to_bytes(8, "little")
+        child = os.fork()
+        if child == 0:
+            _read_all(kind, name, range(number, first + count), folder, at)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code == 0:
+            return
+        number = int.from_bytes(at[:8], "little")
+        print(name, number, "ended the process:", _death(code), flush=True)
+        number += 1
+
+
+def fuzz(name: str, count: int, folder: Path, first: int = 0) -> list[str]:
+    """Read ``count`` inputs of a kind, and return a line for each that was not read as it must be, with its number."""
+    command = [sys.executable, "-m", "tests.reliability.fuzzing", name, str(first), str(count), str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    return lines if done.returncode == 0 else [*lines, f"{name}: {done.stderr[-2000:]}"]
 
 
 def _names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def fuzz(name: str, count: int, folder: Path, first: int = 0) -> list[str]:
-    """Read ``count`` inputs of a kind, and return a line for each that was not read as it must be, with its number."""
-    return list(_found(name, count, folder, first))
-
-
-def _found(name: str, count: int, folder: Path, first: int) -> Iterator[str]:
-    number, end = first, first + count
-    while number < end:
-        command = [sys.executable, "-m", "tests.reliability.fuzzing", name, str(number)]
-        command += [str(min(INPUTS_A_PROCESS, end - number)), str(folder)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        at, finished = number - 1, False
-        for line in done.stdout.splitlines():
-            word, _, rest = line.partition(" ")
-            if word == "at":
-                at = int(rest)
-            elif word == "bad":
-                yield f"{name} {rest}"
-            finished = finished or word == "done"
-        if not finished and at < number:
-            raise RuntimeError(f"no input was read: {done.stderr[-2000:]}")
-        if not finished:
-            yield f"{name} {at} ended the process: {_death(done.returncode)} {done.stderr[-500:]}"
-        number = at + 1
-
-
 def _death(code: int) -> str:
     if code == -signal.SIGPROF:
-        return f"more than {WORK_S} s of work"
+        return "too much work"
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 if __name__ == "__main__":
-    _child(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    _main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
