@@ -10,7 +10,9 @@ from utils.atomic import atomic_path
 from utils.errors import UsageError, one_line
 from utils.wording import few, shortened
 
+MAX_COLUMNS = 2000  # of clinical tables with whatever was ever measured; not of gene expressions
 MAX_CELLS = 20_000_000  # with those that rows leave out: a million slides with twenty columns
+FEW_CELLS, CELLS_A_BYTE = 10_000, 4  # rows may leave out cells at their end, but not thousands each
 SHOWN_COLUMNS = 20
 UNNAMED = "Unnamed:"  # a column without a name, such as the numbers of rows that pandas writes
 
@@ -30,8 +32,11 @@ def read_text_table(path: str | Path, *, required: tuple[str, ...] = (), kind: s
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"not readable as CSV ({one_line(error)})"
         raise UsageError(f"{kind} {path}: {reason}") from error
-    if len(header) * len(rows) > MAX_CELLS:
-        raise UsageError(f"{kind} {path}: {len(rows)} rows of {len(header)} columns, which is no table of slides")
+    if len(header) > MAX_COLUMNS:
+        raise UsageError(f"{kind} {path}: {len(header)} columns; leave out what is not needed, {MAX_COLUMNS} may stay")
+    n_cells = len(header) * len(rows)
+    if n_cells > min(MAX_CELLS, max(FEW_CELLS, CELLS_A_BYTE * Path(path).stat().st_size)):
+        raise UsageError(f"{kind} {path}: {len(rows)} rows of {len(header)} columns, most of which are empty")
     for number, row in enumerate(rows, start=2):
         if any(row[len(header) :]):
             raise UsageError(
