@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from utils.page import data_uri
-from utils.pictures import without_pixel_limit
+from utils.pictures import PICTURE_FORMATS, without_pixel_limit
 
 MAX_SIDE_PX = 1600  # more than a page shows
 PIXELS_PER_BYTE = 40  # no tissue takes less, so more pixels need not be tried
@@ -27,7 +27,7 @@ def embedded_picture(path: Path, max_bytes: int) -> EmbeddedPicture | None:
     """Return a picture file as a JPEG of at most ``max_bytes``, made as small as that takes; None: it is unreadable."""
     side_px = min(MAX_SIDE_PX, math.isqrt(int(PIXELS_PER_BYTE * max_bytes)))
     try:
-        with without_pixel_limit(), Image.open(path) as file:
+        with without_pixel_limit(), Image.open(path, formats=PICTURE_FORMATS) as file:
             box_px = (side_px, side_px)
             file.draft("RGB", box_px)
             file.thumbnail(box_px, reducing_gap=2.0)

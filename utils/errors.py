@@ -6,6 +6,7 @@ A message is one line: what is wrong, in which file, and what to do about it.
 EXIT_DONE = 0
 EXIT_SOME_FAILED = 1
 EXIT_WRONG_USE = 2
+MAX_FOREIGN_CHARACTERS = 1000
 
 
 class PipelineError(Exception):
@@ -34,4 +35,6 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, PipelineError):
         return text
+    if len(text) > MAX_FOREIGN_CHARACTERS:
+        text = f"{text[:MAX_FOREIGN_CHARACTERS]}..."  # of libraries that repeat what they were given
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

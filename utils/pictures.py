@@ -13,6 +13,8 @@ from utils.atomic import atomic_path
 
 logger = logging.getLogger(__name__)
 
+# What is a picture to us: Pillow would hand others to whatever program it knows for them (PostScript, to Ghostscript).
+PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 JPEG_MAX_SIDE_PX = 65_500  # of the format
 JPEG_QUALITY = 95
 PNG_COMPRESSION = 1  # of 9: of a slide the file is 8 % larger than with Pillow's 6, in a third of the time

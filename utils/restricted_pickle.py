@@ -75,7 +75,8 @@ def _require_harmless(file: BinaryIO) -> None:
     look up a key Python follows it to its end, in C, until the stack is full.
     """
     start = file.tell()
-    n_bytes = file.seek(0, io.SEEK_END) - start
+    file.seek(0, io.SEEK_END)
+    n_bytes = file.tell() - start
     file.seek(start)
     memo: dict[int, int] = {}
     stack: list[int] = []  # of each value, how deep it is nested

@@ -5,6 +5,8 @@ than their data, bytearrays of any length, and unpacks archives. Here the same p
 place of torch's functions, which make nothing and check every size. What passes is tensors and plain containers.
 """
 
+import io
+import mmap
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from utils.restricted_pickle import Allowance, unpickle
 ZIP_BEGINNING = b"PK\3\4"
 PICKLE_BEGINNING = b"\x80"
 OLD_BEGINNING = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # torch's number, pickled
+MAX_FOREIGN_BYTES = 2**20  # of a pickle of something else
 N_OLD_HEADERS = 2  # version and machine, between that number and what was saved
 ENTRY_BYTES = 32  # of a container, at least
 SHARING = 4  # how often the numbers of a file may be part of tensors: layers share weights
@@ -41,10 +44,11 @@ def require_what_it_says(path: Path) -> None:
         if beginning.startswith(ZIP_BEGINNING):
             _check_zip(file, path.stat().st_size)
         elif beginning == OLD_BEGINNING:
-            _check_old(file, path.stat().st_size)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:  # which reads no more than there is
+                _check_old(mapped, path.stat().st_size)  # type: ignore[arg-type]
         else:
             if beginning.startswith(PICKLE_BEGINNING):  # which says what it asks for
-                unpickle(file, {}, Allowance(0))
+                unpickle(io.BytesIO(file.read(MAX_FOREIGN_BYTES)), {}, Allowance(0))
             raise pickle.UnpicklingError("it is no file that torch.save writes")
 
 
@@ -60,7 +64,7 @@ def _check_zip(file: BinaryIO, n_bytes: int) -> None:
                 raise pickle.UnpicklingError(f"storage {key} has fewer than its {n_storage_bytes} bytes")
 
         with archive.open(f"{folder}/data.pkl") as pickled:
-            contents.read(pickled, data_of)  # type: ignore[arg-type]
+            contents.read(io.BytesIO(pickled.read()), data_of)
 
 
 def _require_plain_archive(entries: list[zipfile.ZipInfo], n_bytes: int) -> None:

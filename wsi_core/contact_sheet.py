@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from tqdm import tqdm
 
+from utils.pictures import PICTURE_FORMATS
 from wsi_core.fitted_text import font, shortened, wrapped
 from wsi_core.process_list import EMPTY_STATUSES, TO_BE_PROCESSED
 
@@ -224,7 +225,7 @@ def _thumbnail(path: Path, box_px: tuple[int, int]) -> Image.Image | None:
         with warnings.catch_warnings():
             # our masks may have 1e8 pixels, more than Pillow warns about; from 1.8e8 on it refuses
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            with Image.open(path, formats=PICTURE_FORMATS) as picture:
                 picture.draft("RGB", box_px)
                 picture.thumbnail(box_px, reducing_gap=2.0)
                 return ImageOps.contain(picture.convert("RGB"), box_px)

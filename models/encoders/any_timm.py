@@ -31,6 +31,13 @@ def on_the_hub(spec: EncoderSpec) -> EncoderSpec:
     return replace(spec, hub_id=config.get("hf_hub_id") or "", hub_file=file, licence=config.get("license") or "")
 
 
+# Arguments of timm.create_model that do not say what a network is but what to load, and from where.
+LOADING = {
+    "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "scriptable",
+    "exportable", "no_jit",
+}  # fmt: skip
+
+
 def _from_timm(spec: EncoderSpec, _weights: Path | None) -> EncoderSpec:
     return _completed(on_the_hub(spec), _config_of_timm(spec))
 
@@ -51,8 +58,13 @@ def _from_folder(spec: EncoderSpec, weights: Path | None) -> EncoderSpec:
         found = json.loads(path.read_text(encoding="utf-8"))
         architecture, options = str(found["architecture"]), dict(found.get("model_args") or {})
         config = dict(found.get("pretrained_cfg") or found)
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise UsageError(f"{spec.name}: {path} does not name a model of timm: {one_line(error)}") from error
+    if not timm.is_model(architecture):  # such as hf-hub:..., which would be fetched
+        raise UsageError(f"{spec.name}: timm cannot build {architecture[:80]!r}, which {path} names")
+    loading = sorted(LOADING & options.keys())
+    if loading:
+        raise UsageError(f"{spec.name}: {path} says what else to load ({', '.join(loading)}); take that out")
     return _completed(replace(spec, architecture=architecture, options=tuple(options.items())), config)
 
 

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from models.encoders.transform import StainChange
 from utils.errors import UsageError, one_line
 from utils.fingerprint import array_sha256
+from utils.pictures import PICTURE_FORMATS
 
 GLASS = 240.0  # intensity of light that passes the slide without tissue
 TISSUE_DENSITY = 0.1  # optical density, the mean of the colours, from which a pixel is tissue
@@ -52,11 +53,11 @@ def fit_stain(method: str, target: str) -> StainChange:
 
 def _read_target(path: str) -> np.ndarray:
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path, formats=PICTURE_FORMATS) as image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # far beyond, it is an error
             image.thumbnail((MAX_TARGET_SIDE_PX, MAX_TARGET_SIDE_PX))
             return np.array(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UsageError(f"--stain_target {path} is no image to read ({one_line(error)}); pass a png or jpg") from error
 
 

@@ -15,6 +15,7 @@ from stages.viewer.slide_handles import SlideHandle, SlideHandles
 from stages.viewer.slide_tiles import as_jpeg, cut_out, read_area
 from stages.viewer.tile_grid import TILE_PX, Tile, max_shrink
 from utils.errors import ItemError, PipelineError
+from utils.pictures import PICTURE_FORMATS
 from wsi_core.outlines.geojson_file import read_geojson
 from wsi_core.score_map import ScoreGrid
 
@@ -192,7 +193,7 @@ class Viewer:
 def _opener_of(viewed: ViewedSlide) -> Callable[[], Image.Image]:
     def read() -> Image.Image:
         try:
-            with Image.open(viewed.file(viewed.layers.thumbnail)) as picture:
+            with Image.open(viewed.file(viewed.layers.thumbnail), formats=PICTURE_FORMATS) as picture:
                 return picture.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise ItemError("the thumbnail is damaged", STATUS_NOT_THERE) from error

@@ -13,6 +13,7 @@ from wsi_core.outlines.polygons import STATUS
 from wsi_core.segmentation import SEGMENTATION_DOWNSAMPLE
 
 MAX_PIXELS = 4e8
+MAX_COLOUR_PIXELS = 1e8  # of what is decoded into four channels, and looked at one by one
 ONE_CHANNEL = ("L", "1", "I;16", "I")
 SAME_SHAPE = 0.01  # relative difference of the two axes' scales
 # What Pillow raises at damaged files.
@@ -52,6 +53,11 @@ def _read(path: Path, slide_size_level0: tuple[int, int]) -> np.ndarray:
         with without_pixel_limit(), Image.open(path, formats=("PNG",)) as image:
             _require_shape(path, image.size, slide_size_level0)
             mode = image.mode
+            if mode not in ONE_CHANNEL and image.width * image.height > MAX_COLOUR_PIXELS:
+                raise ItemError(
+                    f"{path.name}: a mask of {image.width}x{image.height} px in colours ({mode}) is too large; save "
+                    "it as gray, or make it four times smaller", STATUS
+                )  # fmt: skip
             pixels = np.asarray(image if mode in ONE_CHANNEL else image.convert("RGBA"))
     except _FAILURES as error:
         raise ItemError(f"{path.name} is no PNG that can be read: {one_line(error)}", STATUS) from error

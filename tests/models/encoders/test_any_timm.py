@@ -85,7 +85,9 @@ def test_a_folder_that_is_not_timms_is_refused(folder, text):
         built("hf-hub:owner/model", path)
 
 
-@pytest.mark.parametrize("change", [{"architecture": "vit_of_mine"}, {"model_args": {"no_such_option": 1}}])
+@pytest.mark.parametrize(
+    "change", [{"architecture": "vit_of_mine"}, {"architecture": "hf-hub:a/b"}, {"model_args": {"no_such_option": 1}}]
+)
 def test_a_model_that_timm_cannot_build_is_a_message_of_one_line(folder, change):
     _, path = folder
     config = json.loads((path / "config.json").read_text())
@@ -93,6 +95,15 @@ def test_a_model_that_timm_cannot_build_is_a_message_of_one_line(folder, change)
     with pytest.raises(UsageError, match="hf-hub:owner/model: timm cannot build") as caught:
         built("hf-hub:owner/model", path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["checkpoint_path", "pretrained", "pretrained_cfg"])
+def test_a_folder_does_not_say_what_else_to_load(folder, name):
+    _, path = folder
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"model_args": {name: "other.bin"}}))
+    with pytest.raises(UsageError, match=f"says what else to load .{name}"):
+        built("hf-hub:owner/model", path)
 
 
 def test_a_model_of_the_hub_is_not_built_without_its_folder():
