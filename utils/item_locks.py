@@ -126,7 +126,7 @@ class ItemLocks:
     def close(self) -> None:
         """Give back all locks, and remove the folder of locks if nobody holds any."""
         self._is_over.set()
-        if self._alive is not None:
+        if self._alive is not None and self._alive.is_alive():  # an interrupt may have come before it began
             self._alive.join()
         for item_id in list(self._held):
             self.give_back(item_id)

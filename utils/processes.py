@@ -7,12 +7,11 @@ forked from a server that has no threads and has the slow libraries imported alr
 
 import multiprocessing
 import os
-import shutil
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
+from utils import worker_server
 from utils.lookup import PROJECT_ROOT
 
 # What workers that read patches need, imported once by the server. A module that is missing there costs time only.
@@ -40,9 +40,9 @@ def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
+    context.set_forkserver_preload([worker_server.__name__, *preload])
     _make_temporary_folder()
-    with _project_to_be_found():
+    with _environment({"PYTHONPATH": _with_project(), worker_server.SOCKETS: get_temp_dir()}):
         forkserver.ensure_running()
     return context
 
@@ -56,18 +56,24 @@ def _make_temporary_folder() -> None:
     tempfile.tempdir = usual
 
 
+def _with_project() -> str:
+    """Return where Python finds modules, and the project, from whichever folder it is started."""
+    return os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
+
+
 @contextmanager
-def _project_to_be_found() -> Iterator[None]:
-    """Let a Python that is started find the project, from whichever folder."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT_ROOT), before]))
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for a process that is started meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def end_with_parent() -> None:
@@ -79,7 +85,6 @@ def end_with_parent() -> None:
 
 def _end_after(parent: BaseProcess) -> None:
     parent.join()
-    shutil.rmtree(get_temp_dir(), ignore_errors=True)  # which it would have removed itself, had it not been killed
     os.kill(os.getpid(), signal.SIGTERM)  # nobody waits for what is under way
     time.sleep(SECONDS_TO_END)
     os._exit(1)  # Python drops an exception that a signal raises at the wrong moment

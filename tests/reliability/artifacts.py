@@ -19,6 +19,8 @@ from models.checkpoint import read_checkpoint
 from models.checkpoint_facts import CheckpointConfig
 from stages.run_files import FoldRecord
 from tests.reliability.programs import TEMPORARY, Program
+from utils.item_locks import LOCKS, Holder
+from utils.run_log import FOLDER as RUN_LOGS
 from utils.tables import read_text_table
 from utils.torch_file import read_torch_file
 from wsi_core.attention_file import read_scores
@@ -43,7 +45,8 @@ def files_of(program: Program, folder: Path) -> dict[str, Path]:
 
 def left_over(program: Program, folder: Path) -> list[str]:
     """Return the files below a program's outputs that have not got their final name."""
-    return [name for name, path in files_of(program, folder).items() if path.name.startswith(PART)]
+    found = files_of(program, folder).items()
+    return [name for name, path in found if path.name.startswith(PART) or path.parent.name == LOCKS]
 
 
 def left_in_temporary_folder(folder: Path) -> list[str]:
@@ -123,6 +126,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "*.html": _read_html,
     "*.yaml": lambda path: yaml.safe_load(path.read_text()).items(),
     "*.txt": _read_text,
+    f"{LOCKS}/*": lambda path: Holder(**json.loads(path.read_text())),
+    f"{RUN_LOGS}/*.log": lambda path: path.read_text(encoding="utf-8"),  # it grows
     f"{LOGS}*": _read_log,
 }
 
@@ -141,7 +146,11 @@ def differences(program: Program, folder: Path, reference: Path) -> list[str]:
 def _to_compare(program: Program, folder: Path) -> dict[str, Path]:
     """Leave out logs, whose names have the time: a run that goes on adds another one; and ``left_over``."""
     found = files_of(program, folder)
-    return {name: path for name, path in found.items() if not path.name.startswith((LOGS, PART))}
+    return {
+        name: path
+        for name, path in found.items()
+        if not path.name.startswith((LOGS, PART)) and path.parent.name not in (RUN_LOGS, LOCKS)
+    }
 
 
 def _logs(program: Program, folder: Path) -> list[Path]:

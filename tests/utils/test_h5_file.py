@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from utils.h5_file import attributes, create_h5, is_in, numbers_of, open_h5, read_numbers, read_texts
+from utils.h5_file import attributes, is_in, numbers_of, open_h5, read_numbers, read_texts
 
 TABLE = np.arange(20).reshape(10, 2)
 
@@ -19,7 +19,7 @@ def path(tmp_path):
     "how", [{}, {"chunks": True}, {"compression": "gzip", "shuffle": True}, {"compression": "lzf"}]
 )
 def test_numbers_come_back_however_they_are_packed(path, how):
-    with create_h5(path) as file:
+    with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("x", data=TABLE, **how)
     with open_h5(path) as file:
         np.testing.assert_array_equal(read_numbers(file, "x"), TABLE)
@@ -28,7 +28,7 @@ def test_numbers_come_back_however_they_are_packed(path, how):
 
 def test_a_file_is_opened_where_somebody_has_locked_it(path):
     """As on file systems that have no locks: none is asked for."""
-    with create_h5(path) as file:
+    with h5py.File(path, "w", locking=False) as file:
         file["x"] = TABLE
     with path.open("rb+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -36,7 +36,7 @@ def test_a_file_is_opened_where_somebody_has_locked_it(path):
             h5py.File(path, "r", locking=True)
         with open_h5(path) as file:
             assert is_in(file, "x")
-        with create_h5(path) as file:
+        with h5py.File(path, "w", locking=False) as file:
             assert not is_in(file, "x")
 
 
@@ -44,7 +44,7 @@ def test_a_file_is_opened_where_somebody_has_locked_it(path):
 def test_what_is_no_table_of_this_file_is_not_read(path, kind):
     with h5py.File(path.with_name("other.h5"), "w") as file:
         file["x"] = TABLE
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:
         if kind == "external storage":
             file.create_dataset("x", (1, 2), "i8", external=[(str(path.with_name("other.h5")), 0, h5py.h5f.UNLIMITED)])
         elif kind == "virtual":
@@ -66,7 +66,7 @@ def test_what_is_no_table_of_this_file_is_not_read(path, kind):
     ("shape", "chunks"), [((10**12, 2), (100, 2)), ((10**6, 2), (1, 2)), ((10**4, 2), (10**7, 2)), ((2**20, 2), None)]
 )
 def test_shapes_without_data_are_refused(path, shape, chunks):
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("x", shape, "i8", chunks=chunks, maxshape=(None, 2) if chunks else None)
     with open_h5(path) as file, pytest.raises(ValueError, match=r"than|missing"):
         read_numbers(file, "x")
@@ -81,7 +81,7 @@ def test_chunks_that_unpack_to_more_than_they_say_are_refused(path, times):
     made.set_chunk((10, 2))
     for _ in range(times):
         made.set_deflate(1)
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:
         table = h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_INT64, h5py.h5s.create_simple((10, 2)), made)
         table.write_direct_chunk((0, 0), bomb)
     with open_h5(path) as file, pytest.raises(ValueError, match=r"unpacks to more|not read here"):
@@ -89,14 +89,14 @@ def test_chunks_that_unpack_to_more_than_they_say_are_refused(path, times):
 
 
 def test_texts_come_back_and_the_same_text_again_and_again_does_not(path):
-    with create_h5(path) as file:
+    with h5py.File(path, "w", locking=False) as file:
         file["x"] = ["one", "zwei\u00e4"]
     with open_h5(path) as file:
         assert read_texts(file, "x") == ["one", "zwei\u00e4"]
 
 
 def test_attributes_are_numbers_and_texts_and_nothing_else(path):
-    with create_h5(path) as file:
+    with h5py.File(path, "w", locking=False) as file:
         file.attrs.update(a=1, b=(1.0, 2.0), c="text", d=b"bytes", e=["x", "y"], f=np.zeros(1000), g=h5py.Empty("f4"))
         file.attrs["h"] = np.array(b"bad \xff\xfe", h5py.string_dtype())
         file.attrs["i"] = file.ref
@@ -107,7 +107,7 @@ def test_attributes_are_numbers_and_texts_and_nothing_else(path):
 
 
 def test_a_heap_of_texts_that_leads_nowhere_is_refused_and_not_followed_for_ever(path):
-    with create_h5(path) as file:
+    with h5py.File(path, "w", locking=False) as file:
         file.attrs["a"] = "text"
     data = bytearray(path.read_bytes())
     free = data.index(b"GCOL") + 16 + 16 + 8  # behind the header and the one text
