@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--save_exp_code", metavar="NAME", help="name of the experiment (default: the configuration's)")
     add("--overlap", type=float, help="overlap of patches, 0 to below 1 of their side (default: the configuration's)")
+    add("--overwrite", action="store_true", help="compute features and scores again that an earlier run kept")
     work = parser.add_argument_group("where and how slides are worked on")
     work.add_argument("--num_workers", type=positive_int, default=1, metavar="N", help="processes, each on a slide")
     add_slide_flags(work, timeout_s=0)
@@ -43,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from stages.heatmaps import HeatmapRequest, create_heatmaps
 
     engine = EngineSettings(num_workers=args.num_workers, **engine_settings(args))
-    return create_heatmaps(HeatmapRequest(args.config, args.save_exp_code, args.overlap, engine, args.shard))
+    return create_heatmaps(
+        HeatmapRequest(args.config, args.save_exp_code, args.overlap, engine, args.shard, args.overwrite)
+    )
 
 
 if __name__ == "__main__":

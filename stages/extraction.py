@@ -25,6 +25,7 @@ from utils.device import pick_device
 from utils.errors import ItemError, UsageError, one_line
 from utils.item_locks import ItemLocks
 from utils.lookup import require_folder, require_writable
+from utils.names import require_apart
 from utils.run_log import start_run_log
 from wsi_core.slide_folder import SlideFolder
 
@@ -74,6 +75,7 @@ def extract_features(config: ExtractionConfig) -> int:
 
 def _of_this_shard(config: ExtractionConfig) -> dict[str, ListedSlide]:
     slides = listed_slides(config.csv_path)
+    require_apart(slides, config.feat_dir, flag="--feat_dir")
     ours = config.shard.part_of(slides)
     return {slide_id: slide for slide_id, slide in slides.items() if slide_id in ours}
 

@@ -23,7 +23,7 @@ from utils.device import pick_device
 from utils.errors import ItemError, UsageError
 from utils.item_locks import ItemLocks
 from utils.lookup import find_input, require_folder, require_writable
-from utils.names import check_id
+from utils.names import check_id, require_apart
 from utils.run_log import start_run_log
 from utils.shard import WHOLE, Shard
 from wsi_core.heatmap_list import HeatmapRow, read_rows, rows_of_folder, write_results
@@ -47,6 +47,7 @@ class HeatmapRequest:
         overlap: overrides the overlap of the fine map, 0 to below 1.
         engine: where slides are drawn.
         shard: the part of the slides that this run draws.
+        overwrite: compute again what an earlier run kept.
     """
 
     config: str
@@ -54,6 +55,7 @@ class HeatmapRequest:
     overlap: float | None = None
     engine: EngineSettings = HERE_ALONE
     shard: Shard = WHOLE
+    overwrite: bool = False
 
 
 def create_heatmaps(request: HeatmapRequest) -> int:
@@ -73,13 +75,14 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     defaults = read_preset(find_preset(preset)) if preset else HEATMAP_PARAMS
     ours = request.shard.part_of(rows)
     jobs = {
-        name: Job(row, row.params(defaults), config, opening, _path(row, config, folders))
+        name: Job(row, row.params(defaults), config, opening, _path(row, config, folders), request.overwrite)
         for name, row in rows.items()
         if name in ours
     }
     exp = config.exp_arguments
     for name, folder in (("raw_save_dir", exp.raw_save_dir), ("production_save_dir", exp.production_save_dir)):
         require_writable(folder, flag=f"exp_arguments.{name}")
+        require_apart((job.paths.slide_id for job in jobs.values()), folder, flag=f"exp_arguments.{name}")
     write_config(config_copy(config), config)
     start_run_log(production_folder(config), config)
     _warn_of_unlabelled(jobs)

@@ -20,7 +20,7 @@ from utils.atomic import remove_leftovers
 from utils.errors import ItemError, UsageError
 from utils.item_locks import ItemLocks
 from utils.lookup import require_folder, require_writable
-from utils.names import names_image, slide_id_of
+from utils.names import names_image, require_apart, slide_id_of, warn_of_alike
 from utils.pictures import save_picture
 from utils.run_log import start_run_log
 from utils.wording import few
@@ -105,6 +105,9 @@ def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
             raise UsageError(f"{flag}: no folder or file {path!r}")
     folder = SlideFolder(source, recursive=config.recursive, without=[Path(path) for path in given.values()])
     slides = _process_list(config, folder)
+    ids = {slide_id_of(name) for name in slides.names}
+    warn_of_alike(ids, where=str(source))
+    require_apart(ids, config.save_dir, flag="--save_dir")
     first_named: dict[str, str] = {}
     for name in sorted(slides.names, key=names_image):  # a mask or thumbnail beside a slide is not to take its place
         first_named.setdefault(slide_id_of(name), name)

@@ -164,6 +164,7 @@ def read_fold_predictions(folder: Path, fold: int) -> dict[str, pd.DataFrame]:
 
 
 EVALUATION_FILE = "predictions.csv"
+REPORT = "report.html"
 # columns that tell what was predicted
 COLUMNS_OF = {"classification": ("Y", "p_0"), "regression": ("Y", "Y_hat"), "survival": ("time", "event", "risk")}
 
@@ -234,10 +235,19 @@ def write_summary(folder: Path, rows: list[dict[str, float]], folds: range, k: i
 
     The file is ``summary.csv``, or ``summary_partial_<start>_<stop>.csv`` where ``folds`` are not all of ``k``.
     """
-    name = "summary.csv" if folds == range(k) else f"summary_{_part(folds)}.csv"
-    table = pd.DataFrame(rows)
-    write_table(table, folder / name, index=True)
-    return folder / name, table
+    path, table = _summary_path(folder, folds, k), pd.DataFrame(rows)
+    write_table(table, path, index=True)
+    return path, table
+
+
+def forget_summary(folder: Path, folds: range, k: int) -> None:
+    """Remove what an earlier run says of all folds together."""
+    for path in (_summary_path(folder, folds, k), part_folder(folder, folds, k) / REPORT):
+        path.unlink(missing_ok=True)
+
+
+def _summary_path(folder: Path, folds: range, k: int) -> Path:
+    return folder / ("summary.csv" if folds == range(k) else f"summary_{_part(folds)}.csv")
 
 
 def part_folder(folder: Path, folds: range, k: int) -> Path:

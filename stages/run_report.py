@@ -20,6 +20,7 @@ from metrics.pictures import learning_curves_picture
 from metrics.report import Picture, Report, Table, save_picture, write_report
 from metrics.survival import p_text
 from stages.outcomes.outcome import Outcome
+from stages.run_files import REPORT
 from stages.run_statistics import MEAN_OF_FOLDS, PROBABILITY, provenance, run_statistics, statistics_table
 from stages.statistics.kind import FoldCases, OutcomeStatistics, RunStatistics, StatisticsConfig
 from stages.statistics.of_outcome import statistics_of
@@ -93,7 +94,7 @@ def report_run(
         pictures=list(pictures.values()),
         settings=settings,
     )
-    write_report(folder / "report.html", report)
+    write_report(folder / REPORT, report)
     return table
 
 

@@ -81,6 +81,7 @@ class Job:
         config: the configuration.
         opening: the trained models, and where the bags of patches come from.
         path: its file; where there is none, what is wrong with that.
+        overwrite: whether to compute again what an earlier run kept.
     """
 
     row: HeatmapRow
@@ -88,6 +89,7 @@ class Job:
     config: HeatmapConfig
     opening: Opening
     path: Path | ItemError
+    overwrite: bool = False
 
     @property
     def models(self) -> Sequence[AttentionModel]:
@@ -113,6 +115,9 @@ def draw(job: Job) -> Result:
     """
     if isinstance(job.path, ItemError):
         raise job.path
+    if job.overwrite:
+        for kept in job.paths.raw_folder.glob("*.h5"):
+            kept.unlink()
     made = draw_slide(job.path, job)
     return replace(made.result, made=made)
 

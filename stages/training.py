@@ -41,6 +41,7 @@ from stages.outcomes.outcome import Outcome
 from stages.run_files import (
     fold_range,
     folds_in,
+    forget_summary,
     part_folder,
     read_fold_predictions,
     read_fold_record,
@@ -159,6 +160,7 @@ def train(config: TrainingConfig) -> int:
             _refuse_others(jobs, locks, run.folder)
             for fold in {*jobs, *(folds_in(run.folder) if config.folds == range(config.k) else ())}:
                 forget_fold(run.folder, fold)
+            forget_summary(run.folder, config.folds, config.k)
         remove_leftovers(run.folder)
         made_from = {"training": run.settings, "features": run.made_from}
         write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})

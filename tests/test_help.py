@@ -66,6 +66,7 @@ FLAGS = {
     },
     "create_heatmaps": {
         **WORK, "slide_timeout": 0, "num_workers": 1, "config": REQUIRED, "save_exp_code": None, "overlap": None,
+        "overwrite": False,
     },
     "view_slides": {
         "results": REQUIRED, "slides": None, "host": "127.0.0.1", "port": None, "token": None, "cache_mb": 256,

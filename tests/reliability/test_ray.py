@@ -1,0 +1,116 @@
+"""Two nodes of a Ray cluster on this machine, one of which is killed: all slides are done, as one process does them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.reliability.artifacts import differences, left_over, require_whole
+from tests.reliability.killing import finish
+from tests.reliability.programs import EXTRACTION, PATCHING, PROGRAMS, TRAINING, environment, inputs_of, write_cohort
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
+
+N_SLIDES = 24
+RAY = str(Path(sys.executable).with_name("ray"))
+NODE = ["--num-cpus=1", "--object-store-memory=100000000", "--block", "--disable-usage-stats"]
+PATIENCE_S = 120
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_node(flags, log):
+    with log.open("wb") as out:
+        return subprocess.Popen([RAY, "start", *flags, *NODE], stdout=out, stderr=out, start_new_session=True)
+
+
+def kill(node):
+    """Kill a node with all its processes at once, as a machine that loses its power."""
+    os.killpg(node.pid, signal.SIGKILL)
+    node.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The address of a cluster of two nodes, and the second node."""
+    port = free_port()
+    temporary = Path("/tmp") / f"ray_{os.getpid()}"  # the names of its sockets must be short
+    head = start_node(
+        ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={temporary}"], tmp_path / "head"
+    )
+    address = f"127.0.0.1:{port}"
+    second = start_node([f"--address={address}"], tmp_path / "second")
+    try:
+        wait_for_nodes(address, 2)
+        yield address, second
+    finally:
+        for node in (second, head):
+            if node.poll() is None:
+                kill(node)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def wait_for_nodes(address, n_nodes):
+    script = (
+        f"import ray; ray.init('{address}', logging_level='ERROR'); "
+        "print('nodes', sum(node['Alive'] for node in ray.nodes()))"
+    )
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        if f"nodes {n_nodes}" in asked.stdout:
+            return
+        time.sleep(1.0)
+    raise AssertionError(f"no cluster of {n_nodes} nodes: {asked.stderr[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A cohort on which the programs have run in one process each."""
+    folder = write_cohort(tmp_path_factory.mktemp("alone") / "alone", n_slides=N_SLIDES)
+    for program in PROGRAMS[: PROGRAMS.index(TRAINING) + 1]:
+        finish(program, folder)
+    return folder
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("program", [PATCHING, EXTRACTION, TRAINING], ids=lambda program: program.file)
+def test_a_node_that_is_killed_costs_nothing(alone, cluster, tmp_path, program):
+    address, second = cluster
+    folder = inputs_of(program, alone, tmp_path / "ray")
+    command = [*program.command, "--engine", "ray", "--ray_address", address]
+    said = tmp_path / "said"
+    with said.open("wb") as out:
+        process = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=out, stderr=out)
+    wait_until_some_are_done(program, folder, process)
+    kill(second)
+    assert process.wait(timeout=600) == 0, said.read_text()[-3000:]
+    assert differences(program, folder, alone) == [], said.read_text()[-3000:]
+    assert left_over(program, folder) == []
+    require_whole(program, folder)
+    if program is PATCHING:
+        names = pd.read_csv(folder / "out" / "process_list_autogen.csv")["slide_id"]
+        assert len(names) == len(set(names)) == N_SLIDES
+
+
+def wait_until_some_are_done(program, folder, process):
+    pattern = {
+        PATCHING: "out/patches/*.h5",
+        EXTRACTION: "features/*/pt_files/*.pt",
+        TRAINING: "results/*/s_*_resume.pt",
+    }
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not list(folder.glob(pattern[program])) and process.poll() is None and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert process.poll() is None, "it was over before the node could be killed"
