@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -43,8 +44,10 @@ def read_text_table(path: str | Path, *, required: tuple[str, ...] = (), kind: s
                 f"{kind} {path}, row {number}: more cells than the {len(header)} columns; put a cell with commas "
                 f'into quotes, such as "0,3" ({shortened(", ".join(row))})'
             )
+    names = [name or f"{UNNAMED} {i}" for i, name in enumerate(header)]
+    _refuse_twice(names, where=f"{kind} {path}")
     cells = [row[: len(header)] + [""] * (len(header) - len(row)) for row in rows if any(row)]
-    table = pd.DataFrame(cells, columns=[name or f"{UNNAMED} {i}" for i, name in enumerate(header)], dtype=str)
+    table = pd.DataFrame(cells, columns=names, dtype=str)
     table = table[[name for name in table.columns if not name.startswith(UNNAMED) or (table[name] != "").any()]]
     _require_columns(table, required, where=f"{kind} {path}")
     return table
@@ -63,11 +66,14 @@ def _rows(path: str | Path) -> list[list[str]]:
     return rows
 
 
-def _require_columns(table: pd.DataFrame, required: tuple[str, ...], *, where: str) -> None:
-    columns = list(table.columns)
+def _refuse_twice(columns: Sequence[str], *, where: str) -> None:
     twice = sorted(name for name, count in Counter(columns).items() if count > 1)
     if twice:
         raise UsageError(f"{where}: column {few(twice)} is there more than once")
+
+
+def _require_columns(table: pd.DataFrame, required: tuple[str, ...], *, where: str) -> None:
+    columns = list(table.columns)
     missing = [name for name in required if name not in columns]
     if missing:
         raise UsageError(f"{where}: no column {', '.join(missing)}; it has: {few(columns, SHOWN_COLUMNS) or 'none'}")
