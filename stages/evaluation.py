@@ -34,6 +34,7 @@ from stages.run_report import FoldTables, report_run
 from stages.statistics.kind import StatisticsConfig
 from stages.trained_run import Expected, TrainedRun, open_run, outcome_said, run_folder_of
 from stages.training import empty_folds, open_splits
+from utils.atomic import remove_leftovers
 from utils.device import pick_device
 from utils.errors import EXIT_DONE, UsageError
 from utils.lookup import require_writable
@@ -149,6 +150,7 @@ def evaluate(config: EvaluationConfig) -> int:
     opened = _open(config)
     out = require_writable(EVAL_RESULTS / f"EVAL_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(opened.config))
+    remove_leftovers(out, below=True)
     start_run_log(out, opened.config)
     together = part_folder(out, config.folds, config.n_folds)
     forget_evaluation(together)

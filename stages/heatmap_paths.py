@@ -43,11 +43,6 @@ class HeatmapPaths:
         exp = self.config.exp_arguments
         return Path(exp.raw_save_dir) / exp.save_exp_code / self.group / self.slide_id
 
-    @property
-    def folders(self) -> list[Path]:
-        """The folders of its files, but for those of sampled patches."""
-        return [self.raw_folder, self._production / self.group]
-
     def raw(self, ending: str) -> Path:
         """Return ``<raw_save_dir>/<exp>/<group>/<slide>/<slide><ending>``."""
         return self.raw_folder / f"{self.slide_id}{ending}"

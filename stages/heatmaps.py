@@ -86,7 +86,8 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     write_config(config_copy(config), config)
     start_run_log(production_folder(config), config)
     _warn_of_unlabelled(jobs)
-    remove_leftovers(RESULTS_DIR, *(folder for job in jobs.values() for folder in job.paths.folders))
+    remove_leftovers(RESULTS_DIR)
+    remove_leftovers(config_copy(config).parent, production_folder(config), below=True)
     with ItemLocks(config_copy(config).parent) as locks, opened(request.engine, PRELOAD) as engine:
         drawn, results = _draw_each(jobs, list(rows.values()), engine, locks)
     logger.info("predictions: %s", results_table(config))

@@ -22,6 +22,7 @@ from stages.pass_figures import PassFigures
 from stages.run_files import folds_in, write_settings
 from stages.runner import Result, run_each, summarise
 from stages.trained_run import TrainedRun, open_run
+from utils.atomic import remove_leftovers
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError
 from utils.lookup import require_folder, require_writable
@@ -50,6 +51,7 @@ def predict(config: EvaluationConfig) -> int:
     survey = run.survey(folders)
     out = require_writable(EVAL_RESULTS / f"PREDICT_{code}", flag="results")
     write_settings(out / f"eval_experiment_{code}.txt", vars(config))
+    remove_leftovers(out, below=True)
     start_run_log(out, config)
     said = {fold: PassFigures(run.outcome.n_outputs) for fold in run.models}
     problems = {

@@ -21,6 +21,7 @@ from datasets.split_modes import SPLIT_MODES, SplitRequest
 from datasets.tasks import Task, TaskFlags, folders_of
 from datasets.units import Units, describe_mixed, patients_of
 from stages.split_report import REPORT_NAME, DrawnSplits, leaks_of, log_classes, log_summary, write_report
+from utils.atomic import remove_leftovers
 from utils.errors import EXIT_DONE, UsageError
 from utils.lookup import require_writable
 from utils.run_log import start_run_log
@@ -87,6 +88,7 @@ def create_splits(config: SplittingConfig) -> int:
     drawn = [_with_part_of_training(whole, part) for part in parts]
     leaks = [leaks_of(one, hashes, site_col) for one in drawn]
     for part in parts:
+        remove_leftovers(_folder(task.name, part), below=True)
         start_run_log(_folder(task.name, part), replace(part, site_col=site_col))
     for part, splits, leaking in zip(parts, drawn, leaks, strict=True):
         _write(splits, leaking, task.name, replace(part, site_col=site_col))

@@ -161,7 +161,7 @@ def train(config: TrainingConfig) -> int:
             for fold in {*jobs, *(folds_in(run.folder) if config.folds == range(config.k) else ())}:
                 forget_fold(run.folder, fold)
             forget_summary(run.folder, config.folds, config.k)
-        remove_leftovers(run.folder)
+        remove_leftovers(run.folder, below=True)
         made_from = {"training": run.settings, "features": run.made_from}
         write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
         write_flags(run.folder, config.flags)

@@ -61,12 +61,18 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(*folders: Path) -> int:
-    """Remove what processes that were killed have half written in these folders, not in those below them.
+def remove_leftovers(*folders: Path, below: bool = False) -> int:
+    """Remove what processes that were killed have half written.
+
+    Args:
+        folders: where to look.
+        below: look in all folders below them too, which takes long where there are very many files.
 
     Returns:
         How many files that were.
     """
+    if below:
+        folders = tuple(Path(root) for folder in folders for root, _, _ in os.walk(folder))
     left = [path for folder in folders for path in _parts_in(folder) if _is_abandoned(path)]
     for path in left:
         with suppress(FileNotFoundError):  # another process cleans up as well
