@@ -77,7 +77,6 @@ class LocalEngine:
     """
 
     def __init__(self, num_workers: int, limits: Limits, preload: Sequence[str]) -> None:
-        self._limits = limits
         self._workers = [IsolatedWorker(limits, preload) for _ in range(num_workers)]
 
     def run(self, tasks: Tasks) -> Outcomes:

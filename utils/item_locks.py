@@ -146,8 +146,8 @@ class ItemLocks:
         own = self._write_own(text)
         try:
             self._path(item_id).hardlink_to(own)
-        except FileExistsError:
-            return False
+        except FileExistsError:  # of a link that was made a network file system may lose the answer, and ask again
+            return own.stat().st_nlink > 1
         except OSError:  # a file system without hard links
             return _create(self._path(item_id), text)
         finally:

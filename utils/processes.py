@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from utils import worker_server
 from utils.lookup import PROJECT_ROOT
+from utils.process_identity import ProcessIdentity, this_process
 
 # What workers that read patches need, imported once by the server. A module that is missing there costs time only.
 SLOW_TO_IMPORT = ("torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature")
@@ -114,30 +116,33 @@ class WorkerProcess:
     def __init__(self, context: BaseContext, initializer: Callable[..., None], initargs: tuple = ()) -> None:
         self._open = partial(ProcessPoolExecutor, 1, context, initializer, initargs)
         self._executor = self._open()
-        self._pid: Future[int] | None = None
+        self._identity: Future[ProcessIdentity] | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether it has started."""
-        return self._pid is not None and self._pid.done()
+        return self._identity is not None and self._identity.done()
 
     def submit(self, do: Callable, *args: object) -> Future:
         """Ask for something; the future raises a BrokenProcessPool if the process dies before it is done."""
         try:
-            if self._pid is None:
-                self._pid = self._executor.submit(os.getpid)
-            return self._executor.submit(do, *args)
-        except BrokenProcessPool as error:
-            future: Future = Future()
-            future.set_exception(error)
-            return future
+            return self._submit(do, *args)
+        except BrokenProcessPool:  # it died while nothing was asked of it
+            self.start_again()
+            return self._submit(do, *args)
+
+    def _submit(self, do: Callable, *args: object) -> Future:
+        if self._identity is None:
+            self._identity = self._executor.submit(this_process)
+        return self._executor.submit(do, *args)
 
     def start_again(self) -> None:
         """End the process if it lives, at once, and start another one when that is asked for something."""
-        pid, self._pid = self._pid, None
-        with suppress(BrokenProcessPool, TimeoutError, ProcessLookupError):
-            if pid is not None:
-                os.kill(pid.result(SECONDS_TO_END), signal.SIGKILL)
+        asked, self._identity = self._identity, None
+        with suppress(BrokenProcessPool, FutureTimeoutError, ProcessLookupError):
+            identity = asked.result(SECONDS_TO_END) if asked is not None else None
+            if identity is not None and not identity.is_gone:
+                os.kill(identity.pid, signal.SIGKILL)
         self.close()
         self._executor = self._open()
 
