@@ -60,7 +60,7 @@ class RayEngine:
                 room = QUEUED_PER_SLOT * max(1, self._n_slots()) - len(under_way)
                 while room > 0 and (following := next(waiting, None)) is not None:
                     item_id, task = following
-                    under_way[self._do.remote(item_id, task, self._how)] = item_id
+                    under_way[self._do.options(name=item_id).remote(task, self._how)] = item_id
                     room -= 1
                 if not under_way:
                     return
@@ -83,7 +83,9 @@ def _told(reference: "ray.ObjectRef") -> Told:
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from None  # as if the task had raised it here
+        if isinstance(error.cause, UsageError):
+            raise error.cause from None  # as if the task had raised it here
+        return Told(Crash(f"the cluster could not do it: {one_line(error.cause)[:200]}"))
     except ray.exceptions.RayError as error:
         return Told(Crash(f"{DIED} ({one_line(error)[:200]})"))
 
@@ -101,7 +103,7 @@ class _How:
     isolation: tuple[Limits, tuple[str, ...]] | None
 
 
-def _do(item_id: str, task: Callable[[], T], how: _How) -> Told[T]:
+def _do(task: Callable[[], T], how: _How) -> Told[T]:
     """Do a task in a process of the cluster."""
     set_up_logging()
     try:
@@ -178,6 +180,8 @@ def _connect(address: str) -> None:
         if address != AUTO_ADDRESS:
             raise _no_cluster(address, error) from error
         start(address="local", include_dashboard=False)
+    except (RuntimeError, ray.exceptions.RayError) as error:  # such as another version, or another token
+        raise _no_cluster(address, error) from error
     has = ray.cluster_resources()
     n_nodes = sum(node["Alive"] for node in ray.nodes())
     logger.info("Ray: %d machines, %g processors, %g GPUs", n_nodes, has.get("CPU", 0), has.get("GPU", 0))
