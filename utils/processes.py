@@ -29,7 +29,7 @@ from utils.process_identity import ProcessIdentity, this_process
 
 # What workers that read patches need, imported once by the server. A module that is missing there costs time only.
 SLOW_TO_IMPORT = ("torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature")
-SECONDS_TO_END = 5.0
+SECONDS_TO_END, SECONDS_TO_CLEAN_UP = 5.0, 2.0
 LONGEST_FOLDER_OF_SOCKETS, SHORT_FOLDER = 70, Path("/tmp")
 
 
@@ -88,7 +88,7 @@ def end_with_parent() -> None:
 def _end_after(parent: BaseProcess) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)  # nobody waits for what is under way
-    time.sleep(SECONDS_TO_END)
+    time.sleep(SECONDS_TO_CLEAN_UP)
     os._exit(1)  # Python drops an exception that a signal raises at the wrong moment
 
 
