@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -37,8 +38,26 @@ def start_node(flags, log):
 
 def kill(node):
     """Kill a node with all its processes at once, as a machine that loses its power."""
-    os.killpg(node.pid, signal.SIGKILL)
+    for pid in processes_of(node.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     node.wait()
+
+
+def processes_of(pid):
+    """Return a process and all that it has started, and these, wherever they have put themselves."""
+    parents = {int(path.name): parent_of(path) for path in Path("/proc").glob("[0-9]*")}
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def parent_of(process):
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has ended
+        return 0
 
 
 @pytest.fixture
@@ -68,7 +87,8 @@ def wait_for_nodes(address, n_nodes):
     )
     deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s:
-        asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        with_token = {**os.environ, "RAY_AUTH_MODE": "token"}
+        asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=with_token)
         if f"nodes {n_nodes}" in asked.stdout:
             return
         time.sleep(1.0)
