@@ -69,12 +69,14 @@ def cluster(tmp_path):
         ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={temporary}"], tmp_path / "head"
     )
     address = f"127.0.0.1:{port}"
-    second = start_node([f"--address={address}"], tmp_path / "second")
+    nodes = [head]
     try:
+        wait_for_nodes(address, 1)
+        nodes.append(start_node([f"--address={address}"], tmp_path / "second"))
         wait_for_nodes(address, 2)
-        yield address, second
+        yield address, nodes[1]
     finally:
-        for node in (second, head):
+        for node in reversed(nodes):
             if node.poll() is None:
                 kill(node)
         shutil.rmtree(temporary, ignore_errors=True)
