@@ -17,6 +17,18 @@ from utils.errors import UsageError, one_line
 from utils.logging import set_up_logging
 from utils.lookup import PROJECT_ROOT
 
+
+def _has_token() -> bool:
+    named = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()
+
+
+# Ray reads these when it is imported
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+if _has_token():
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # which newer clusters ask for
+
 try:
     import ray
 except ImportError as error:
@@ -168,10 +180,6 @@ def opened_ray(settings: EngineSettings, preload: Sequence[str], isolates: bool)
 
 
 def _connect(address: str) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    if _has_token():  # which newer clusters ask for; after a try without it Ray takes none any more
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     environment = {"env_vars": {"PYTHONPATH": str(PROJECT_ROOT), "TQDM_DISABLE": "1"}}
     if address != AUTO_ADDRESS:
         _require_answer(address)
@@ -187,11 +195,6 @@ def _connect(address: str) -> None:
     has = ray.cluster_resources()
     n_nodes = sum(node["Alive"] for node in ray.nodes())
     logger.info("Ray: %d machines, %g processors, %g GPUs", n_nodes, has.get("CPU", 0), has.get("GPU", 0))
-
-
-def _has_token() -> bool:
-    named = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    return named or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _require_answer(address: str) -> None:

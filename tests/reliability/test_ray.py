@@ -23,6 +23,7 @@ N_SLIDES = 24
 RAY = str(Path(sys.executable).with_name("ray"))
 NODE = ["--num-cpus=1", "--object-store-memory=100000000", "--block", "--disable-usage-stats"]
 PATIENCE_S = 120
+WITH_TOKEN = {**os.environ, "RAY_AUTH_MODE": "token"}  # that of the first node, which clusters ask for
 
 
 def free_port() -> int:
@@ -31,9 +32,10 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_node(flags, log):
+def start_node(flags, log, environment=os.environ):
+    command = [RAY, "start", *flags, *NODE]
     with log.open("wb") as out:
-        return subprocess.Popen([RAY, "start", *flags, *NODE], stdout=out, stderr=out, start_new_session=True)
+        return subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=environment)
 
 
 def kill(node):
@@ -72,7 +74,7 @@ def cluster(tmp_path):
     nodes = [head]
     try:
         wait_for_nodes(address, 1)
-        nodes.append(start_node([f"--address={address}"], tmp_path / "second"))
+        nodes.append(start_node([f"--address={address}"], tmp_path / "second", WITH_TOKEN))
         wait_for_nodes(address, 2)
         yield address, nodes[1]
     finally:
@@ -89,8 +91,7 @@ def wait_for_nodes(address, n_nodes):
     )
     deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s:
-        with_token = {**os.environ, "RAY_AUTH_MODE": "token"}
-        asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=with_token)
+        asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=WITH_TOKEN)
         if f"nodes {n_nodes}" in asked.stdout:
             return
         time.sleep(1.0)
