@@ -56,12 +56,13 @@ class RayEngine:
     def __init__(self, settings: EngineSettings, preload: Sequence[str], isolates: bool) -> None:
         self._settings = settings
         self._how = _How(str(Path.cwd()), (settings.limits, tuple(preload)) if isolates else None)
-        self._do: Any = ray.remote(_do).options(
-            num_cpus=settings.task_cpus,
-            num_gpus=settings.task_gpus,
-            max_retries=TRIES_AFTER_A_LOSS,
-            scheduling_strategy="SPREAD",
-        )
+        self._do: Any = ray.remote(_do)
+        self._options = {
+            "num_cpus": settings.task_cpus,
+            "num_gpus": settings.task_gpus,
+            "max_retries": TRIES_AFTER_A_LOSS,
+            "scheduling_strategy": "SPREAD",
+        }
 
     def run(self, tasks: Tasks) -> Outcomes:
         """See ``Engine``."""
@@ -72,7 +73,7 @@ class RayEngine:
                 room = QUEUED_PER_SLOT * max(1, self._n_slots()) - len(under_way)
                 while room > 0 and (following := next(waiting, None)) is not None:
                     item_id, task = following
-                    under_way[self._do.options(name=item_id).remote(task, self._how)] = item_id
+                    under_way[self._do.options(name=item_id, **self._options).remote(task, self._how)] = item_id
                     room -= 1
                 if not under_way:
                     return

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,8 @@ from tests.reliability.artifacts import differences, left_over, require_whole
 from tests.reliability.killing import finish
 from tests.reliability.programs import EXTRACTION, PATCHING, PROGRAMS, TRAINING, environment, inputs_of, write_cohort
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
+# not imported here: Ray reads the environment when it is imported, and the engine sets that before
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install '.[ray]'")
 
 N_SLIDES = 24
 RAY = str(Path(sys.executable).with_name("ray"))

@@ -2,11 +2,10 @@
 
 import logging
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
 
 from stages.engines import EngineSettings, opened
 from stages.isolation import Crash
@@ -14,6 +13,9 @@ from stages.runner import Result, run_each
 from tests.stages.test_engines import die, double, hang, note
 from utils.errors import UsageError
 from utils.item_locks import LOCKS, ItemLocks
+
+# not imported here: Ray reads the environment when it is imported, and the engine sets that before
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install '.[ray]'")
 
 
 @pytest.fixture(scope="module")
