@@ -26,6 +26,7 @@ from datasets.block_reader import BlockReader, BlockTask, Prepare
 from datasets.patches import BlockInfo, SlidePatches
 from datasets.sources import Sources
 from utils.errors import UsageError
+from utils.limits import NO_LIMITS, Limits
 from utils.memory_limit import limit_memory
 from utils.processes import WorkerProcess, end_with_parent, worker_context
 
@@ -37,22 +38,6 @@ BLOCKS_BESIDE = 2  # one being encoded, one ready
 SHARED_MEMORY = Path("/dev/shm")
 USABLE_PART = 0.5  # of the shared memory that is free
 DIED = "the process that read it died; most likely memory ran out, or a library crashed"
-
-
-@dataclass(frozen=True)
-class ReadingLimits:
-    """What reading a slide may take.
-
-    Attributes:
-        seconds: how long a block may be waited for; None: any time.
-        memory_gib: what a process may take beyond what it takes to begin with; None: any.
-    """
-
-    seconds: float | None = None
-    memory_gib: float | None = None
-
-
-NO_LIMITS = ReadingLimits()
 
 
 @dataclass(frozen=True)
@@ -81,8 +66,8 @@ class ReaderPool:
         sources: from where the slides are read.
         context: how processes are started.
         n_sharing: how many pools share the memory of the machine.
-        limits: what reading may take; a process that takes more is ended, which costs the slide. Without effect where
-            no process but this one reads.
+        limits: what reading may take, in seconds of each block; a process that takes more is ended, which costs the
+            slide. Without effect where no process but this one reads.
         take: asked once for each slide, in order, before it is read: whether it is to be read at all.
 
     Raises:
@@ -99,7 +84,7 @@ class ReaderPool:
         sources: Sources | None = None,
         context: BaseContext | None = None,
         n_sharing: int = 1,
-        limits: ReadingLimits = NO_LIMITS,
+        limits: Limits = NO_LIMITS,
         take: Callable[[int], bool] | None = None,
     ) -> None:
         self.wait_s = 0.0  # spent waiting for blocks

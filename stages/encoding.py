@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from datasets.block_reader import Prepare
 from datasets.patches import BadPatch, BlockInfo, SlidePatches
-from datasets.reader_pool import NO_LIMITS, ReadBlock, ReaderPool, ReadingLimits
+from datasets.reader_pool import ReadBlock, ReaderPool
 from datasets.sources import Sources
 from models.encoders.encoder import Encoder, Launched
 from utils.errors import ItemError
+from utils.limits import NO_LIMITS, Limits
 from utils.processors import usable_processors
 
 MAX_WORKERS = 8
@@ -82,7 +83,7 @@ class SlideEncoder:
         sources: Sources | None = None,
         wanted: Sequence[Sequence[int]] | None = None,
         n_sharing: int = 1,
-        limits: ReadingLimits = NO_LIMITS,
+        limits: Limits = NO_LIMITS,
         take: Callable[[int], bool] | None = None,
     ) -> None:
         workers = default_workers() if num_workers is None else num_workers

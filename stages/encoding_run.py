@@ -5,13 +5,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import torch
 
 from datasets.patches import SlidePatches
-from datasets.reader_pool import ReadingLimits
 from datasets.sources import Sources
 from models.encoders.build import HowToRun, build_encoder
 from models.encoders.stain import fit_stain
@@ -97,12 +96,15 @@ class _Run:
     locks: ItemLocks | None
     elsewhere: dict[str, Holder] = field(default_factory=dict)
 
+    @cached_property
+    def _ids(self) -> list[str]:
+        return list(self.jobs)
+
     def encode(self) -> tuple[list[Result], Speed]:
         """Encode and write them."""
         start_s = time.monotonic()
         jobs, config = list(self.jobs.values()), self.config
         encoders = [output.encoder for output in self.outputs]
-        limits = ReadingLimits(config.engine.slide_timeout_s or None, config.engine.slide_memory_gb)
         slides = [job.slide for job in jobs]
         with (
             _sources(slides, config) as sources,
@@ -115,7 +117,7 @@ class _Run:
                 sources,
                 [job.encoders for job in jobs],
                 max(1, len(config.gpus)),
-                limits,
+                config.engine.limits,
                 self._take,
             ) as encoder,
         ):
@@ -132,7 +134,7 @@ class _Run:
         """Take a slide, unless another process has it under way, or has done it since this run began."""
         if self.locks is None:
             return True
-        slide_id = list(self.jobs)[slide_number]
+        slide_id = self._ids[slide_number]
         holder = self.locks.take(slide_id)
         if holder is not None:
             self.elsewhere[slide_id] = holder

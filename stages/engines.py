@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from stages.isolation import DEFAULT_TIMEOUT_S, Crash, IsolatedWorker, Limits
+from stages.isolation import Crash, IsolatedWorker
+from utils.limits import DEFAULT_TIMEOUT_S, NO_LIMITS, Limits
 from utils.processes import end_workers
 
 T = TypeVar("T")
@@ -131,7 +132,7 @@ def opened(settings: EngineSettings, preload: Sequence[str], *, isolates: bool =
 
         with opened_ray(settings, preload, isolates) as ray_engine:
             yield ray_engine
-    elif settings.num_workers == 1 and settings.limits == Limits():
+    elif settings.num_workers == 1 and settings.limits == NO_LIMITS:
         yield HereEngine()
     else:
         yield from _local(settings, preload)

@@ -90,12 +90,13 @@ def _on_ray(jobs: Mapping[str, EncodingJob], config: ExtractionConfig) -> tuple[
     """Encode each slide by itself, wherever the cluster has room."""
     start_s = time.monotonic()
     sizes = {slide_id: len(job.slide.patches) for slide_id, job in jobs.items()}
-    lone = (LoneSlide(slide_id, job, config, sides_of(jobs), sum(sizes.values())) for slide_id, job in jobs.items())
+    sides_px, n_patches = sides_of(jobs), sum(sizes.values())
+    lone = (LoneSlide(slide_id, job, config, sides_px, n_patches) for slide_id, job in jobs.items())
     with ItemLocks(Path(config.feat_dir)) as locks, opened(config.engine, (), isolates=False) as engine:
         tasks = {slide.slide_id: partial(encode_alone, slide) for slide in lone}
         results = run_each(tasks, engine=engine, locks=locks)
-    n_patches = sum(sizes[result.item_id] for result in results if result.status == "processed")
-    return results, Speed(n_patches, time.monotonic() - start_s, 0.0)
+    n_encoded = sum(sizes[result.item_id] for result in results if result.status == "processed")
+    return results, Speed(n_encoded, time.monotonic() - start_s, 0.0)
 
 
 def _checked_devices(config: ExtractionConfig) -> list[torch.device]:

@@ -14,13 +14,13 @@ from functools import partial
 from types import FrameType
 from typing import Generic, TypeVar
 
+from utils.limits import Limits
 from utils.logging import collected_messages, pass_on, set_up_logging
 from utils.memory_limit import limit_memory
 from utils.processes import WorkerProcess, end_with_parent, worker_context
 
 T = TypeVar("T")
 
-DEFAULT_TIMEOUT_S = 7200.0  # a slide takes seconds to minutes: what takes this long hangs
 DIED = "the process that worked on it died; most likely memory ran out, or a library crashed"
 
 
@@ -42,24 +42,6 @@ class Told(Generic[T]):
         """Show the messages in this process, and return the outcome."""
         pass_on(self.messages)
         return self.outcome
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a task may take.
-
-    Attributes:
-        seconds: until its process is ended; None: any.
-        memory_gib: beyond what a process takes to begin with; None: any.
-    """
-
-    seconds: float | None = None
-    memory_gib: float | None = None
-
-    @property
-    def too_slow(self) -> Crash:
-        """What becomes of a task that takes longer."""
-        return Crash(f"not done after {self.seconds:g} s, so its process was ended; --slide_timeout allows more")
 
 
 @dataclass(frozen=True)
@@ -119,7 +101,8 @@ class IsolatedWorker:
             return Told(Crash(DIED))
         except FutureTimeoutError:
             self._process.start_again()
-            return Told(self._limits.too_slow)
+            waited = f"not done after {self._limits.seconds:g} s, so its process was ended"
+            return Told(Crash(f"{waited}; --slide_timeout allows more"))
 
     def close(self) -> None:
         """End the process."""

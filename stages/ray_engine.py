@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stages.engines import AUTO_ADDRESS, EngineSettings, Outcomes, Tasks
-from stages.isolation import DIED, Crash, IsolatedWorker, Limits, Surroundings, Told, tell
+from stages.isolation import DIED, Crash, IsolatedWorker, Surroundings, Told, tell
 from utils.errors import UsageError, one_line
+from utils.limits import Limits
 from utils.logging import set_up_logging
 from utils.lookup import PROJECT_ROOT
 

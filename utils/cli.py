@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from utils.errors import EXIT_SOME_FAILED, EXIT_WRONG_USE, ItemError, UsageError, one_line
+from utils.limits import DEFAULT_TIMEOUT_S
 from utils.logging import set_up_logging
 from utils.run_log import RunLog, note_flags
 from utils.shard import WHOLE, shard
@@ -81,7 +82,7 @@ def add_engine_flags(group: argparse._ArgumentGroup, *, unit: str = "slide") -> 
         help=f"GPUs that Ray keeps for each {unit}, such as 0.25")
 
 
-def add_slide_flags(group: argparse._ArgumentGroup, *, timeout_s: float = 7200.0) -> None:
+def add_slide_flags(group: argparse._ArgumentGroup, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
     """Add which slides of a list are done, and what each may take; ``engine_settings`` reads the latter."""
     add = group.add_argument
     add("--shard", type=shard, default=WHOLE, metavar="I/N", help="do a part of the list, such as 3/16; other jobs do "
