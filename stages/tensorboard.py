@@ -35,8 +35,7 @@ class FoldLog:
         self._flushed_at = time.monotonic()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            # a name of its own: that of a run that was stopped in this second would be the same, and its file go
-            self._writer = EventsWriter(str(folder / "events"), f".{os.getpid()}")
+            self._writer = _writer(folder)
             self._add(step=first_epoch, session_log=SessionLog(status=SessionLog.START))
 
     def __enter__(self) -> "FoldLog":
@@ -80,7 +79,7 @@ class FoldLog:
         self._writer.close()
         for old in self._folder.glob(f"*{FINAL}"):
             old.unlink()
-        self._writer = EventsWriter(str(self._folder / "events"), f".{os.getpid()}{FINAL}")
+        self._writer = _writer(self._folder, FINAL)
 
     def _class_accuracies(self, tag: str, epoch: int, figures: PassFigures) -> None:
         for number, (right, total) in enumerate(figures.class_counts):
@@ -97,6 +96,16 @@ class FoldLog:
     def _add(self, **what: Any) -> None:
         if self._writer is not None:
             self._writer.write_event(Event(wall_time=time.time(), **what))
+
+
+def _writer(folder: Path, kind: str = "") -> EventsWriter:
+    """Return the writer of a new file, which TensorBoard reads after those that are there.
+
+    tensorboardX names files by the second, and TensorBoard reads them in the order of their names: without more than
+    that, a run that goes on in the second in which it was stopped would write over the file, or be read before it.
+    """
+    number = len(list(folder.glob("events.*")))
+    return EventsWriter(str(folder / "events"), f".{number:04d}.{os.getpid()}{kind}")
 
 
 def _as_logged(figures: Mapping[str, float]) -> dict[str, float]:

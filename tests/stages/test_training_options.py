@@ -3,11 +3,13 @@
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboardX import event_file_writer
 
 import create_splits_seq
 import eval as eval_program
@@ -94,6 +96,8 @@ def test_the_curves_of_a_run_that_goes_on_show_every_epoch_once(monkeypatch, sav
 def test_the_final_figures_of_a_run_that_was_stopped_after_them_are_shown_once(monkeypatch):
     flags = ["--max_epochs", "2", "--k_end", "1", "--log_data"]
     monkeypatch.setattr(fold, "SAVE_STATE_EVERY_S", 0)
+    in_one_second = SimpleNamespace(time=lambda: 1e9)  # which the names of the files have
+    monkeypatch.setattr(event_file_writer, "time", in_one_second)
     with monkeypatch.context() as patch:
         patch.setattr(fold_job, "_write", None)
         assert train(*flags) == 1
