@@ -332,7 +332,7 @@ def _run_folds(run: _Run, jobs: dict[int, FoldJob], locks: ItemLocks) -> int:
             {_name(fold): task for fold, task in _tasks(run, jobs).items()},
             unit="fold",
             failed_status="failed_training",
-            on_result=lambda _: _write_summary(run),
+            on_result=lambda result: None if result.failed else _write_summary(run),
             engine=engine,
             locks=locks,
         )

@@ -164,6 +164,9 @@ class ItemLocks:
                 return own
             except FileNotFoundError:  # another process, which was the last one, has just removed the folder
                 continue
+            except OSError as error:  # a full disk, say
+                own.unlink(missing_ok=True)
+                raise OSError(error.errno, error.strerror, str(self._folder)) from error
 
     def _remove_if_stale(self, item_id: str, holder: Holder) -> bool:
         """Remove a lock that nobody keeps alive; False if it is not stale.

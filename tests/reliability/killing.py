@@ -119,10 +119,10 @@ def _started(
         process = quick.start(command, folder, said, env)
     else:
         with said.open("wb") as out:
-            nothing = subprocess.DEVNULL
             process = subprocess.Popen(
-                command, cwd=folder, env=env, stdout=out, stderr=out, stdin=nothing, start_new_session=True
-            )
+                command, cwd=folder, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+                preexec_fn=_hear_ctrl_c,
+            )  # fmt: skip
     try:
         yield process, said
     finally:
@@ -130,6 +130,11 @@ def _started(
         process.wait()
         for pid in in_session(process.pid):
             os.kill(pid, signal.SIGKILL)
+
+
+def _hear_ctrl_c() -> None:
+    """Let a program be interrupted as at a terminal, also where these tests run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def in_session(leader: int) -> list[int]:

@@ -89,6 +89,7 @@ def serve() -> None:
 def _become(command: list[str], folder: str, said: str, env: dict[str, str]) -> None:
     """Be the program: session, folder, output, arguments; does not return."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is not there in what was started in the background
     os.chdir(folder)
     os.environ.update(env)
     for number, path in ((0, os.devnull), (1, said), (2, said)):
