@@ -13,7 +13,7 @@ from datasets.features_file import h5_path, pt_path
 from datasets.patches import SlidePatches
 from models.encoders.build import dtype_of
 from stages.encoding_run import LoneSlide, encode, encode_alone, encode_share, outputs_of, sides_of
-from stages.engines import RAY, opened
+from stages.engines import RAY, Engine, opened
 from stages.extraction_config import ExtractionConfig
 from stages.extraction_plan import EncodingJob, FoundPatches, ListedSlide, find_patches, listed_slides, path_of
 from stages.extraction_report import Speed, report_speed, warn_of_unusual_patches
@@ -39,13 +39,20 @@ def extract_features(config: ExtractionConfig) -> int:
         UsageError: a folder, the table or the encoder is wrong, or the feature folder holds features of another
             encoder; nothing has been written then.
     """
+    if config.engine.engine != RAY:
+        return _extract(config, None)
+    with opened(config.engine, (), isolates=False) as cluster:
+        return _extract(config, cluster)
+
+
+def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
     devices = _checked_devices(config)
     slides = _of_this_shard(config)
     settled, found = find_patches(slides, Path(config.data_h5_dir), partial(_has_features, config))
     all_patches = [one.patches for one in found.values()]
     sides_px = frozenset(patches.reading.target_size_px for patches in all_patches)
     n_new = sum(len(one.patches) for one in found.values() if _is_new(config, one))
-    is_here = len(devices) == 1 and config.engine.engine != RAY
+    is_here = len(devices) == 1 and cluster is None
     if is_here:
         outputs = outputs_of(config, sides_px, n_new, devices[0])
     else:  # each process has encoders of its own; here they only say what their features are made from
@@ -67,8 +74,8 @@ def extract_features(config: ExtractionConfig) -> int:
             results, speed = encode(jobs, outputs, config, locks)
     else:
         outputs.clear()  # and the memory that they take
-        is_on_ray = config.engine.engine == RAY
-        results, speed = _on_ray(jobs, config) if is_on_ray else in_shares(jobs, devices, partial(encode_share, config))
+        share = partial(encode_share, config)
+        results, speed = in_shares(jobs, devices, share) if cluster is None else _on_cluster(jobs, config, cluster)
     report_speed(speed, config.workers * len(devices), devices[0].type, dtypes)
     return summarise([*settled, *results])
 
@@ -86,25 +93,28 @@ def _folders_of(outputs: Sequence[EncoderOutput]) -> list[Path]:
     return [path(top, "any").parent for top in tops for path in (h5_path, pt_path)]
 
 
-def _on_ray(jobs: Mapping[str, EncodingJob], config: ExtractionConfig) -> tuple[list[Result], Speed]:
+def _on_cluster(
+    jobs: Mapping[str, EncodingJob], config: ExtractionConfig, cluster: Engine
+) -> tuple[list[Result], Speed]:
     """Encode each slide by itself, wherever the cluster has room."""
     start_s = time.monotonic()
     sizes = {slide_id: len(job.slide.patches) for slide_id, job in jobs.items()}
     sides_px, n_patches = sides_of(jobs), sum(sizes.values())
     lone = (LoneSlide(slide_id, job, config, sides_px, n_patches) for slide_id, job in jobs.items())
-    with ItemLocks(Path(config.feat_dir)) as locks, opened(config.engine, (), isolates=False) as engine:
+    with ItemLocks(Path(config.feat_dir)) as locks:
         tasks = {slide.slide_id: partial(encode_alone, slide) for slide in lone}
-        results = run_each(tasks, engine=engine, locks=locks)
+        results = run_each(tasks, engine=cluster, locks=locks)
     n_encoded = sum(sizes[result.item_id] for result in results if result.status == "processed")
-    return results, Speed(n_encoded, time.monotonic() - start_s, 0.0)
+    return results, Speed(n_encoded, time.monotonic() - start_s, None)
 
 
 def _checked_devices(config: ExtractionConfig) -> list[torch.device]:
     """Look at what the command names, before anything takes long; return where to compute."""
     if config.num_workers is not None and config.num_workers < 0:
         raise UsageError(f"--num_workers {config.num_workers}: 0 or more")
-    require_folder(config.data_h5_dir, flag="--data_h5_dir")
-    require_folder(Path(config.data_h5_dir) / "patches", flag="--data_h5_dir")
+    patches = require_folder(config.data_h5_dir, flag="--data_h5_dir") / "patches"
+    if not patches.is_dir():
+        raise UsageError(f"--data_h5_dir: no folder {str(patches)!r}; create_patches_fp.py --patch makes it")
     if config.data_slide_dir is not None:
         require_folder(config.data_slide_dir, flag="--data_slide_dir")
     require_writable(config.feat_dir, flag="--feat_dir")

@@ -22,21 +22,17 @@ class Speed:
     Attributes:
         n_patches: how many were encoded.
         seconds: how long that took.
-        wait_s: how much of that was spent waiting for patches.
+        wait_s: how much of that was spent waiting for patches; None: nobody knows, as on a cluster.
     """
 
     n_patches: int
     seconds: float
-    wait_s: float
+    wait_s: float | None
 
     def __add__(self, after: "Speed") -> "Speed":
         """Return that of both, one after the other."""
-        return Speed(self.n_patches + after.n_patches, self.seconds + after.seconds, self.wait_s + after.wait_s)
-
-    @property
-    def waiting(self) -> float:
-        """The part of the time spent waiting for patches, 0 to 1."""
-        return self.wait_s / max(self.seconds, 1e-9)
+        wait_s = None if self.wait_s is None or after.wait_s is None else self.wait_s + after.wait_s
+        return Speed(self.n_patches + after.n_patches, self.seconds + after.seconds, wait_s)
 
 
 def report_speed(speed: Speed, num_workers: int, device_type: str, dtypes: Collection[str]) -> None:
@@ -48,16 +44,19 @@ def report_speed(speed: Speed, num_workers: int, device_type: str, dtypes: Colle
         device_type: "cpu" or "cuda".
         dtypes: number formats of the encoders.
     """
-    if speed.n_patches:
-        advice = f": {_advice(speed, num_workers, device_type, dtypes)}" if speed.seconds >= MIN_ADVISED_S else ""
-        logger.info(
-            "%d patches in %.0f s, %.0f patches/s, %.0f %% of the time waiting for patches%s",
-            speed.n_patches, speed.seconds, speed.n_patches / max(speed.seconds, 1e-9), 100 * speed.waiting, advice,
-        )  # fmt: skip
+    if not speed.n_patches:
+        return
+    per_s = speed.n_patches / max(speed.seconds, 1e-9)
+    told = f"{speed.n_patches} patches in {speed.seconds:.0f} s, {per_s:.0f} patches/s"
+    if speed.wait_s is not None:
+        waiting = speed.wait_s / max(speed.seconds, 1e-9)
+        advice = f": {_advice(waiting, num_workers, device_type, dtypes)}" if speed.seconds >= MIN_ADVISED_S else ""
+        told += f", {100 * waiting:.0f} % of the time waiting for patches{advice}"
+    logger.info("%s", told)
 
 
-def _advice(speed: Speed, num_workers: int, device_type: str, dtypes: Collection[str]) -> str:
-    if speed.waiting > WAITS_FOR_DATA:
+def _advice(waiting: float, num_workers: int, device_type: str, dtypes: Collection[str]) -> str:
+    if waiting > WAITS_FOR_DATA:
         return f"reading is the limit, raise --num_workers (now {num_workers}), or stage slides with --cache_dir"
     options = ["--dtype bf16"] if "fp32" in dtypes else []
     if device_type == "cuda":

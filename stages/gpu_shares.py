@@ -85,4 +85,5 @@ def divided(jobs: Jobs, n_shares: int) -> list[dict[str, EncodingJob]]:
 def _together(speeds: Sequence[Speed]) -> Speed:
     seconds = max((speed.seconds for speed in speeds), default=0.0)
     n_devices = max(1, len(speeds))
-    return Speed(sum(speed.n_patches for speed in speeds), seconds, sum(speed.wait_s for speed in speeds) / n_devices)
+    wait_s = sum(speed.wait_s or 0.0 for speed in speeds) / n_devices
+    return Speed(sum(speed.n_patches for speed in speeds), seconds, wait_s)

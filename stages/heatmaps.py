@@ -83,13 +83,14 @@ def create_heatmaps(request: HeatmapRequest) -> int:
     for name, folder in (("raw_save_dir", exp.raw_save_dir), ("production_save_dir", exp.production_save_dir)):
         require_writable(folder, flag=f"exp_arguments.{name}")
         require_apart((job.paths.slide_id for job in jobs.values()), folder, flag=f"exp_arguments.{name}")
-    write_config(config_copy(config), config)
-    start_run_log(production_folder(config), config)
-    _warn_of_unlabelled(jobs)
-    remove_leftovers(RESULTS_DIR)
-    remove_leftovers(config_copy(config).parent, production_folder(config), below=True)
-    with ItemLocks(config_copy(config).parent) as locks, opened(request.engine, PRELOAD) as engine:
-        drawn, results = _draw_each(jobs, list(rows.values()), engine, locks)
+    with opened(request.engine, PRELOAD) as engine:
+        write_config(config_copy(config), config)
+        start_run_log(production_folder(config), config)
+        _warn_of_unlabelled(jobs)
+        remove_leftovers(RESULTS_DIR)
+        remove_leftovers(config_copy(config).parent, production_folder(config), below=True)
+        with ItemLocks(config_copy(config).parent) as locks:
+            drawn, results = _draw_each(jobs, list(rows.values()), engine, locks)
     logger.info("predictions: %s", results_table(config))
     if config.export_arguments.report:
         _write_report(config, opening.models, drawn, results, request.shard)

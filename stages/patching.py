@@ -23,6 +23,7 @@ from utils.lookup import require_folder, require_writable
 from utils.names import names_image, require_apart, slide_id_of, warn_of_alike
 from utils.pictures import save_picture
 from utils.run_log import start_run_log
+from utils.shard import WHOLE
 from utils.wording import few
 from wsi_core.contact_sheet import SheetEntry, draw_contact_sheet
 from wsi_core.params import SlideParams
@@ -47,21 +48,21 @@ def create_patches(config: PatchingConfig) -> int:
     """
     slides, jobs = plan_slides(config)
     save_dir = require_writable(config.save_dir, flag="--save_dir")
-    start_run_log(config.save_dir, config)
-    _report_steps(config)
     list_path = save_dir / FILE_NAME
-    _regard_earlier_list(slides, list_path, config)
-    remove_leftovers(*config.folders)
-    with ItemLocks(save_dir) as locks, opened(config.engine, PATCHING) as engine:
-        results = _patch_each(
-            jobs, SharedProcessList(slides, list_path, locks, _of_other_shards(slides, config)), config, engine, locks
-        )
+    with opened(config.engine, PATCHING) as engine:
+        start_run_log(config.save_dir, config)
+        _report_steps(config)
+        _regard_earlier_list(slides, list_path, config)
+        remove_leftovers(*config.folders)
+        with ItemLocks(save_dir) as locks:
+            shared = SharedProcessList(slides, list_path, locks, _of_other_shards(slides, config))
+            results = _patch_each(jobs, shared, config, engine, locks)
     if config.contact_sheet:
         save_picture(config.contact_sheet_path, draw_contact_sheet(_sheet_entries(slides, config)))
         logger.info("contact sheet: %s", config.contact_sheet_path)
     exit_code = summarise(results)
     if config.makes_something and not jobs:
-        logger.warning("no slide of the process list has process 1")
+        logger.warning("no slide of %s has process 1", "the process list" if config.shard == WHOLE else "this --shard")
     advise(results)
     if config.patch:
         n_patches = sum(int(result.cells.get("n_patches", 0)) for result in results)

@@ -22,7 +22,7 @@ from datasets.split_file import SplitIds, find_split_folder, split_folder_name, 
 from datasets.tasks import Task, TaskFlags
 from models.builder import ModelSettings
 from models.heads.registry import HEADS
-from stages.engines import LOCAL, RAY, EngineSettings, opened
+from stages.engines import LOCAL, RAY, Engine, EngineSettings, opened
 from stages.fold import Sides, TrainingSettings, check_settings
 from stages.fold_job import (
     BagFiles,
@@ -155,7 +155,8 @@ def train(config: TrainingConfig) -> int:
     if config.resume:
         _refuse_other_settings(run.folder, jobs)
     require_writable(run.folder, flag="--results_dir")
-    with ItemLocks(run.folder) as locks:
+    # the engine first: a cluster that does not answer costs nothing of an earlier run
+    with opened(config.engine, PRELOAD, isolates=False) as engine, ItemLocks(run.folder) as locks:
         if not config.resume:
             _refuse_others(jobs, locks, run.folder)
             for fold in {*jobs, *(folds_in(run.folder) if config.folds == range(config.k) else ())}:
@@ -166,7 +167,7 @@ def train(config: TrainingConfig) -> int:
         write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
         write_flags(run.folder, config.flags)
         start_run_log(run.folder, {**vars(config), **made_from})
-        return _run_folds(run, jobs, locks)
+        return _run_folds(run, jobs, engine, locks)
 
 
 def _refuse_others(jobs: Mapping[int, FoldJob], locks: ItemLocks, folder: Path) -> None:
@@ -326,16 +327,15 @@ def _refuse_other_settings(folder: Path, jobs: Mapping[int, FoldJob]) -> None:
             )
 
 
-def _run_folds(run: _Run, jobs: dict[int, FoldJob], locks: ItemLocks) -> int:
-    with opened(run.config.engine, PRELOAD, isolates=False) as engine:
-        results = run_each(
-            {_name(fold): task for fold, task in _tasks(run, jobs).items()},
-            unit="fold",
-            failed_status="failed_training",
-            on_result=lambda result: None if result.failed else _write_summary(run),
-            engine=engine,
-            locks=locks,
-        )
+def _run_folds(run: _Run, jobs: dict[int, FoldJob], engine: Engine, locks: ItemLocks) -> int:
+    results = run_each(
+        {_name(fold): task for fold, task in _tasks(run, jobs).items()},
+        unit="fold",
+        failed_status="failed_training",
+        on_result=lambda result: None if result.failed else _write_summary(run),
+        engine=engine,
+        locks=locks,
+    )
     done = [fold for fold in jobs if read_fold_record(run.folder, fold) is not None]
     if done:
         path, table = _write_summary(run)

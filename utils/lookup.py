@@ -33,7 +33,7 @@ def require_folder(path: str | Path, *, flag: str) -> Path:
     """Return ``path`` as a folder that exists, or raise a UsageError that names the flag."""
     folder = Path(path)
     if not folder.is_dir():
-        raise UsageError(f"{flag}: no folder {str(path)!r}")
+        raise UsageError(f"{flag}: {f'{path} is a file, no folder' if folder.exists() else f'no folder {str(path)!r}'}")
     return folder
 
 

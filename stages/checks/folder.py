@@ -26,7 +26,10 @@ def look(folder: str) -> Iterator[Finding]:
     """Yield what is said of a folder; a hidden folder in it is written for that and removed again."""
     root = Path(folder)
     if not root.is_dir():
-        yield Finding("folder", "fail", f"no folder {folder}", f"mkdir -p {folder}, or name another --folder")
+        if root.exists():
+            yield Finding("folder", "fail", f"{folder} is a file", "name a folder")
+        else:
+            yield Finding("folder", "fail", f"no folder {folder}", f"mkdir -p {folder}, or name another --folder")
         return
     yield kind_of_file_system(root)
     yield of_space(shutil.disk_usage(root).free)
