@@ -9,6 +9,7 @@ Locks are not asked for: many network file systems have none, and files are writ
 
 import io
 import math
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ DEFLATE_UNPACKING = 1032  # times, at most
 MAX_UNPACKING = 50  # times, of larger tables; gzip packs corners of patches 20 times, and features hardly
 FILLED_BYTES = 1024**2  # of a table that no data is stored for
 # "Global heap collections" of the file format, III.E: number, references, and size of an entry take 16 bytes.
-HEAP, HEAP_ENTRY_BYTES, HEAPS_WITHIN_BYTES = b"GCOL\1\0\0\0", 16, 1024**2
+HEAP, HEAP_ENTRY_BYTES = b"GCOL\1", 16
 FEW_CHUNKS = 10_000  # each takes its time, also one without data
 # of a packed chunk: deflate unpacks at most 1032 times, so below this only to what can be afforded
 SMALL_CHUNK_BYTES = 128 * 1024
@@ -40,33 +41,51 @@ FILTERS = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLE
 
 @contextmanager
 def open_h5(path: Path) -> Iterator[h5py.File]:
-    """Open a file for reading; raises what is in ``UNREADABLE``."""
-    _require_sound_heaps(path)
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        if "locking flag" not in str(error):
-            raise
-        file = h5py.File(path, "r")  # this process has it open already, with locks
-    with file:
-        yield file
+    """Open a file for reading.
 
-
-def _require_sound_heaps(path: Path) -> None:
-    """Refuse heaps of texts whose next entry is where the last one is: HDF5 (2.0) would follow them for ever.
-
-    They are looked for at both ends of a file, where writers put them, so that a large one is not read as a whole.
+    Raises:
+        UNREADABLE: it is damaged; that of its texts is told when they have been asked for, or at the end of the block.
     """
-    with path.open("rb") as file:
-        n_bytes = file.seek(0, io.SEEK_END)
-        for start in {0, max(0, n_bytes - HEAPS_WITHIN_BYTES)}:
-            file.seek(start)
-            window = file.read(HEAPS_WITHIN_BYTES)
-            place = window.find(HEAP)
-            while place >= 0:
-                file.seek(start + place)
-                _require_sound_heap(file.read(min(int.from_bytes(window[place + 8 : place + 16], "little"), n_bytes)))
-                place = window.find(HEAP, place + 1)
+    with _SoundHeaps(path) as read:
+        try:
+            with h5py.File(read, "r") as file:
+                yield file
+        finally:
+            if read.error is not None:  # also where HDF5 stumbled over it, or made do with zeros
+                raise read.error
+
+
+class _SoundHeaps(io.FileIO):
+    """A file of which HDF5 gets no heap of texts whose next entry is where the last one is: it would hang.
+
+    HDF5 (2.0) reads each heap from its first byte, and only when a text is asked for. So what it reads is looked at and
+    nothing else: what a file says of itself lies in a few kilobytes, however large it is.
+
+    An error is kept and zeros are given in its place, as HDF5 can take none from Python, nor an interrupt.
+    """
+
+    error: BaseException | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, behind the end of the file with zeros, as HDF5 itself does."""
+        asked = memoryview(buffer).cast("B")
+        n_read = 0
+        try:
+            start = self.tell()
+            while n_read < len(asked) and (n_more := super().readinto(asked[n_read:])):  # 2 GiB at most at a time
+                n_read += n_more
+            if asked[: len(HEAP)] == HEAP:
+                self._require_sound_heap_at(start)
+        except BaseException as error:  # noqa: BLE001  it is raised as soon as HDF5 is done
+            self.error = self.error or error
+            n_read = 0
+        np.frombuffer(asked, np.uint8)[n_read:] = 0
+        return len(asked)
+
+    def _require_sound_heap_at(self, start: int) -> None:
+        n_file_bytes = os.fstat(self.fileno()).st_size
+        n_bytes = int.from_bytes(os.pread(self.fileno(), HEAP_ENTRY_BYTES, start)[8:], "little")
+        _require_sound_heap(os.pread(self.fileno(), min(n_bytes, n_file_bytes), start))
 
 
 def _require_sound_heap(heap: bytes) -> None:

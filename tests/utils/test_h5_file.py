@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import zlib
 
@@ -5,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from utils import h5_file
 from utils.h5_file import attributes, is_in, numbers_of, open_h5, read_numbers, read_texts
 
 TABLE = np.arange(20).reshape(10, 2)
@@ -106,16 +108,73 @@ def test_attributes_are_numbers_and_texts_and_nothing_else(path):
     assert found["h"].encode() and found["b"].tolist() == [1.0, 2.0]
 
 
-def test_a_heap_of_texts_that_leads_nowhere_is_refused_and_not_followed_for_ever(path):
-    with h5py.File(path, "w", locking=False) as file:
-        file.attrs["a"] = "text"
+def break_heap(path):
+    """Let the free part behind the one text of a file's heap have no length."""
     data = bytearray(path.read_bytes())
     free = data.index(b"GCOL") + 16 + 16 + 8  # behind the header and the one text
     assert data[free : free + 2] == b"\0\0"
     data[free + 8 : free + 16] = bytes(8)
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="texts are damaged"), open_h5(path):
-        pass
+
+
+@pytest.mark.parametrize("n_rows_behind", [0, 10**6])
+def test_a_heap_of_texts_that_leads_nowhere_is_refused_and_not_followed_for_ever(path, n_rows_behind):
+    """Also where it lies in the middle of a large file."""
+    with h5py.File(path, "w", locking=False) as file:
+        file["before"] = np.zeros(n_rows_behind)
+        file.attrs["a"] = "text"
+        file["behind"] = np.zeros(n_rows_behind)
+    break_heap(path)
+    with pytest.raises(ValueError, match="texts are damaged"), open_h5(path) as file:
+        attributes(file)
+
+
+def test_numbers_are_read_where_the_texts_are_damaged(path):
+    with h5py.File(path, "w", locking=False) as file:
+        file["x"] = TABLE
+        file.attrs["a"] = "text"
+    break_heap(path)
+    with open_h5(path) as file:
+        np.testing.assert_array_equal(read_numbers(file, "x"), TABLE)
+
+
+def test_texts_of_a_large_file_are_read_without_the_rest(path, monkeypatch):
+    n_bytes = []
+    read = h5_file._SoundHeaps.readinto
+    monkeypatch.setattr(
+        h5_file._SoundHeaps, "readinto", lambda self, buffer: n_bytes.append(read(self, buffer)) or n_bytes[-1]
+    )
+    with h5py.File(path, "w", locking=False) as file:
+        file["x"] = np.zeros(10**6)
+        file.attrs.update(a="text", b="another")
+    with open_h5(path) as file:
+        assert attributes(file) == {"a": "text", "b": "another"}
+    assert 0 < sum(n_bytes) < 20_000
+
+
+def test_an_interrupt_while_hdf5_reads_is_passed_on(path, monkeypatch):
+    with h5py.File(path, "w", locking=False) as file:
+        file.attrs["a"] = "text"
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(h5_file, "_require_sound_heap", interrupted)
+    with pytest.raises(KeyboardInterrupt), open_h5(path) as file:
+        attributes(file)
+
+
+def test_a_disk_that_fails_while_hdf5_reads_is_told_and_no_zeros_come_back(path, monkeypatch):
+    with h5py.File(path, "w", locking=False) as file:
+        file["x"] = np.ones(1000)
+
+    def failing(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"), open_h5(path) as file:
+        table = numbers_of(file, "x")
+        monkeypatch.setattr(h5_file._SoundHeaps, "tell", failing)
+        table[()]
 
 
 def test_files_that_were_written_again_and_again_are_read(path):
