@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from datasets.features_file import features_shape, h5_path, pt_path, read_features_h5, read_features_pt
+from utils.atomic import finished_files
 from utils.errors import ItemError, UsageError
 
 LAYOUTS = "pt_files/<slide>.pt, h5_files/<slide>.h5 or <slide>.h5"
@@ -41,8 +42,8 @@ def bags_in(features_dir: Path) -> list[str]:
     Raises:
         UsageError: there is none.
     """
-    files = [*features_dir.glob("pt_files/*.pt"), *features_dir.glob("h5_files/*.h5"), *features_dir.glob("*.h5")]
-    ids = sorted({path.stem for path in files})
+    patterns = ("pt_files/*.pt", "h5_files/*.h5", "*.h5")
+    ids = sorted({path.stem for pattern in patterns for path in finished_files(features_dir, pattern)})
     if not ids:
         raise UsageError(f"{features_dir}: no features there ({LAYOUTS})")
     return ids

@@ -26,6 +26,7 @@ from datasets.features_file import (
 )
 from models.encoders.encoder import Encoder
 from stages.encoding import EncodedSlide
+from utils.atomic import finished_files
 from utils.errors import UsageError, one_line
 from wsi_core.coords_file import PatchCoords
 
@@ -94,7 +95,7 @@ class EncoderOutput:
         Raises:
             UsageError: it holds features of another encoder that this run will not replace; names both.
         """
-        for path in sorted(h5_path(self.folder, "any").parent.glob("*.h5")):
+        for path in sorted(finished_files(h5_path(self.folder, "any").parent, "*.h5")):
             if path.stem in made_again:
                 continue
             difference = encoder_difference(read_provenance(path), self.encoder.facts)

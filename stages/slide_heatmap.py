@@ -33,6 +33,7 @@ from stages.outcomes.classification import Classification
 from stages.runner import Result
 from stages.shown_layers import ShownLayer, shown_layers
 from stages.slide_exports import SlideExports
+from utils.atomic import finished_files
 from utils.errors import ItemError, one_line
 from utils.fingerprint import array_sha256
 from utils.names import slide_id_of
@@ -116,7 +117,7 @@ def draw(job: Job) -> Result:
     if isinstance(job.path, ItemError):
         raise job.path
     if job.overwrite:
-        for kept in job.paths.raw_folder.glob("*.h5"):
+        for kept in finished_files(job.paths.raw_folder, "*.h5"):
             kept.unlink()
     made = draw_slide(job.path, job)
     return replace(made.result, made=made)

@@ -51,6 +51,11 @@ def write_text(final: str | Path, text: str) -> None:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
+def finished_files(folder: Path, pattern: str) -> list[Path]:
+    """Return what fits a pattern below a folder, without what is half written: a star stands for a dot too."""
+    return [path for path in folder.glob(pattern) if not path.name.startswith(PREFIX)]
+
+
 def flush_folder(folder: Path) -> None:
     """Make the names in a folder outlast a power cut, where the system can."""
     with suppress(OSError):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from utils.atomic import write_text
+from utils.atomic import finished_files, write_text
 from utils.errors import ItemError, UsageError
 from utils.names import check_id
 
@@ -149,7 +149,7 @@ def find_layers(results: Path) -> Iterator[Path]:
 
     A slide that was given another label has one in the folder of each; the latest counts.
     """
-    by_age = sorted(results.glob(f"*/*/*{ENDING}"), key=_written_at_ns)
+    by_age = sorted(finished_files(results, f"*/*/*{ENDING}"), key=_written_at_ns)
     yield from sorted({path.name: path for path in by_age}.values())
 
 

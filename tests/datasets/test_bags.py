@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.bags import read_bag, read_bag_and_coords, survey_bags
+from datasets.bags import bags_in, read_bag, read_bag_and_coords, survey_bags
 from datasets.features_file import Features, write_features
 from tests.datasets.cohorts import write_h5, write_pt
 from utils.errors import ItemError, UsageError
@@ -24,6 +24,13 @@ def test_a_bag_is_read_as_float32(tmp_path):
     write_pt(tmp_path, "0012", torch.ones(3, 4, dtype=torch.float16))
     bag = read_bag(tmp_path, "0012")
     assert (bag.dtype, tuple(bag.shape)) == (torch.float32, (3, 4))
+
+
+def test_a_file_that_a_killed_run_left_half_written_is_no_slide(tmp_path):
+    for name in ("s1", ".part-1-2-3-s2"):
+        write_pt(tmp_path, name, torch.ones(1, 2))
+        write_h5(tmp_path, name, np.ones((1, 2)))
+    assert bags_in(tmp_path) == ["s1"]
 
 
 def test_the_h5_file_serves_where_there_is_no_pt_file(tmp_path):

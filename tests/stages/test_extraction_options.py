@@ -128,6 +128,13 @@ def test_overwrite_replaces_what_another_encoder_made(caplog):
     assert extract(*flags, "--overwrite", encoder="resnet50_trunc") == 0 and files() == before
 
 
+def test_a_whole_file_of_another_encoder_that_never_got_its_name_does_not_stop_a_run():
+    extract()
+    for path in Path("feat/h5_files").iterdir():
+        path.rename(path.with_name(f".part-1-2-3-{path.name}"))
+    assert extract("--encoder_ckpt", save_resnet("w.pt"), "--target_patch_size", "32", encoder="resnet50_trunc") == 0
+
+
 def test_the_mean_of_a_slide_is_a_bag_of_one_patch():
     extract()  # the means are made later, without encoding again
     assert extract("--slide_pool", "mean") == 0

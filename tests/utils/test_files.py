@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.atomic import atomic_path, write_text
+from utils.atomic import PREFIX, atomic_path, finished_files, write_text
 from utils.errors import UsageError
 from utils.fingerprint import fingerprint
 from utils.lookup import PROJECT_ROOT, find_input, require_choice, require_writable
@@ -28,6 +28,15 @@ def test_the_temporary_name_keeps_the_ending_and_folders_are_made(tmp_path):
         assert part.suffix == ".png" and part.parent == tmp_path / "new"
         part.write_bytes(b"x")
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+def test_what_is_being_written_is_not_among_the_finished_files(tmp_path):
+    write_text(tmp_path / "a.h5", "")
+    write_text(tmp_path / ".svs.h5", "")  # a slide may be called so
+    with atomic_path(tmp_path / "b.h5") as part:
+        part.write_text("half")
+        assert part.name.startswith(PREFIX)
+        assert {path.name for path in finished_files(tmp_path, "*.h5")} == {"a.h5", ".svs.h5"}
 
 
 @given(st.text("abcTCGA01.-_", min_size=1, max_size=12), st.sampled_from(SLIDE_EXTENSIONS))

@@ -33,6 +33,12 @@ def test_of_a_slide_that_was_given_another_label_the_latest_file_counts(tmp_path
     assert [path.parts[-3] for path in find_layers(tmp_path)] == ["tumor"]
 
 
+def test_a_file_that_a_killed_run_left_half_written_is_no_slide(tmp_path):
+    write_layers(tmp_path / "tumor" / "s1", LAYERS)
+    (tmp_path / "tumor" / "s1" / f".part-1-2-3-s1{ENDING}").write_text("{")
+    assert [path.name for path in find_layers(tmp_path)] == [f"s1{ENDING}"]
+
+
 @pytest.mark.parametrize("strange", ["../x.h5", "/etc/passwd", "a\\\\b", "..", ""])
 def test_files_are_names_and_never_paths(tmp_path, strange):
     text = LAYERS.model_dump_json().replace("s1_blockmap.h5", strange)
