@@ -5,8 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -44,11 +43,13 @@ class EncoderOutput:
         encoder: makes them.
         folder: holds ``h5_files`` and ``pt_files``.
         slide_pool: whether the mean of each slide's features is written as well.
+        known_ours: slides whose features have been seen to be by this encoder, so that they need not be opened again.
     """
 
     encoder: Encoder
     folder: Path
     slide_pool: bool = False
+    known_ours: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def pooled_folder(self) -> Path:
@@ -57,7 +58,10 @@ class EncoderOutput:
 
     def is_complete(self, slide_id: str, patches: PatchCoords) -> bool:
         """Tell whether the features of these very patches are there, by this encoder."""
-        return is_complete(self.folder, slide_id, patches, self.encoder.dim, self.encoder.facts)
+        is_there = is_complete(self.folder, slide_id, patches, self.encoder.dim, self.encoder.facts)
+        if is_there:
+            self.known_ours.add(slide_id)
+        return is_there
 
     def write(self, slide_id: str, patches: PatchCoords, encoded: EncodedSlide, features: np.ndarray) -> None:
         """Write a slide's features, float32 (N, D)."""
@@ -96,7 +100,7 @@ class EncoderOutput:
             UsageError: it holds features of another encoder that this run will not replace; names both.
         """
         for path in sorted(finished_files(h5_path(self.folder, "any").parent, "*.h5")):
-            if path.stem in made_again:
+            if path.stem in made_again or path.stem in self.known_ours:
                 continue
             difference = encoder_difference(read_provenance(path), self.encoder.facts)
             if difference:
@@ -118,7 +122,7 @@ class BackgroundWriter:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
         self._last: Future[None] | None = None
-        self._futures: dict[str, Future[None]] = {}
+        self._failures: dict[str, str] = {}
 
     def __enter__(self) -> "BackgroundWriter":
         return self
@@ -130,22 +134,28 @@ class BackgroundWriter:
 
     def submit(self, slide_id: str, writes: Sequence[Callable[[], None]]) -> None:
         """Write a slide's files, after those before; no more than one slide waits in memory."""
-        if self._last is not None:
-            self._last.exception()
-        self._last = self._futures[slide_id] = self._thread.submit(_do_all, writes)
-        self._last.add_done_callback(partial(_tell_failure, slide_id))
+        self._wait()
+        self._last = self._thread.submit(self._write, slide_id, writes)
 
     def failures(self) -> dict[str, str]:
         """Wait for all, and return the slides that could not be written, and why."""
-        errors = {slide_id: future.exception() for slide_id, future in self._futures.items()}
-        return {slide_id: one_line(error) for slide_id, error in errors.items() if error is not None}
+        self._wait()
+        return self._failures
 
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
 
-def _tell_failure(slide_id: str, future: "Future[None]") -> None:
-    """Say at once that a slide could not be written: a full disk should not be learnt of in the morning."""
-    error = future.exception()
-    if error is not None:
-        logger.error("%s: failed_write: %s", slide_id, one_line(error))
+    def _write(self, slide_id: str, writes: Sequence[Callable[[], None]]) -> None:
+        """Write, and say at once that it failed: a full disk should not be learnt of in the morning.
+
+        Of the error its text is kept alone: itself it would hold the slide's features until the end of the run.
+        """
+        try:
+            _do_all(writes)
+        except Exception as error:  # noqa: BLE001  whatever it is, it costs this slide and no other
+            self._failures[slide_id] = one_line(error)
+            logger.error("%s: failed_write: %s", slide_id, self._failures[slide_id])
 
 
 def _do_all(writes: Sequence[Callable[[], None]]) -> None:
