@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -121,7 +122,7 @@ class BackgroundWriter:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._last: Future[None] | None = None
+        self._last: tuple[str, Future[None]] | None = None
         self._failures: dict[str, str] = {}
 
     def __enter__(self) -> "BackgroundWriter":
@@ -135,7 +136,9 @@ class BackgroundWriter:
     def submit(self, slide_id: str, writes: Sequence[Callable[[], None]]) -> None:
         """Write a slide's files, after those before; no more than one slide waits in memory."""
         self._wait()
-        self._last = self._thread.submit(self._write, slide_id, writes)
+        future = self._thread.submit(_do_all, writes)
+        future.add_done_callback(partial(_tell_failure, slide_id))
+        self._last = slide_id, future
 
     def failures(self) -> dict[str, str]:
         """Wait for all, and return the slides that could not be written, and why."""
@@ -143,19 +146,20 @@ class BackgroundWriter:
         return self._failures
 
     def _wait(self) -> None:
-        if self._last is not None:
-            self._last.result()
-
-    def _write(self, slide_id: str, writes: Sequence[Callable[[], None]]) -> None:
-        """Write, and say at once that it failed: a full disk should not be learnt of in the morning.
-
-        Of the error its text is kept alone: itself it would hold the slide's features until the end of the run.
-        """
-        try:
-            _do_all(writes)
-        except Exception as error:  # noqa: BLE001  whatever it is, it costs this slide and no other
+        """Wait, and keep of an error its text alone: itself it would hold the slide's features until the run ends."""
+        if self._last is None:
+            return
+        (slide_id, future), self._last = self._last, None
+        error = future.exception()
+        if error is not None:
             self._failures[slide_id] = one_line(error)
-            logger.error("%s: failed_write: %s", slide_id, self._failures[slide_id])
+
+
+def _tell_failure(slide_id: str, future: "Future[None]") -> None:
+    """Say at once that a slide could not be written: a full disk should not be learnt of in the morning."""
+    error = future.exception()
+    if error is not None:
+        logger.error("%s: failed_write: %s", slide_id, one_line(error))
 
 
 def _do_all(writes: Sequence[Callable[[], None]]) -> None:

@@ -76,7 +76,7 @@ class _SoundHeaps(io.FileIO):
                 n_read += n_more
             if asked[: len(HEAP)] == HEAP:
                 self._require_sound_heap_at(start)
-        except BaseException as error:  # noqa: BLE001  it is raised as soon as HDF5 is done
+        except (OSError, ValueError, MemoryError, KeyboardInterrupt, SystemExit) as error:
             self.error = self.error or error
             n_read = 0
         np.frombuffer(asked, np.uint8)[n_read:] = 0
