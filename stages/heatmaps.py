@@ -125,9 +125,7 @@ def _draw_each(
             logger.warning("%s: %s: %s", result.item_id, result.status, result.reason)
         assert table is not None
         with locks.holding(table.name):
-            write_results(
-                table, rows, {name: one.cells for name, one in drawn.items()}, keep_others=len(rows) > len(jobs)
-            )
+            write_results(table, rows, {name: one.cells for name, one in drawn.items()}, ours=jobs)
 
     return drawn, run_each(
         {name: partial(draw, job) for name, job in jobs.items()}, on_result=record, engine=engine, locks=locks

@@ -5,6 +5,7 @@ chooses among several slide folders, and parameters of segmentation may follow. 
 rows with what the model said.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def rows_of_folder(folder: SlideFolder, slide_ext: str) -> list[HeatmapRow]:
 
 
 def write_results(
-    path: Path, rows: list[HeatmapRow], predictions: dict[str, dict[str, str]], *, keep_others: bool = False
+    path: Path, rows: list[HeatmapRow], predictions: dict[str, dict[str, str]], ours: Collection[str]
 ) -> None:
     """Write the rows with what is known of each slide by now: ``bag_size, Pred_0, p_0, Pred_1, ...``, atomically.
 
@@ -100,10 +101,12 @@ def write_results(
         path: the table.
         rows: of the list.
         predictions: cells of the slides that this process has done.
-        keep_others: let rows of other slides stay as the file has them, which other processes write too.
+        ours: names of all slides of this process. Rows of others stay as the file has them, as other processes write
+            them; of ours nothing stays, lest a slide that fails now shows what an earlier run said of it.
     """
-    before = _rows_before(path) if keep_others else {}
-    known = [{**row.cells, **(predictions.get(row.name) or before.get(row.name, {}))} for row in rows]
+    before = {} if all(row.name in ours for row in rows) else _rows_before(path)
+    others = {name: cells for name, cells in before.items() if name not in ours}
+    known = [{**row.cells, **others.get(row.name, {}), **predictions.get(row.name, {})} for row in rows]
     write_table(pd.DataFrame(known).fillna(""), path)
 
 
