@@ -4,6 +4,8 @@ First what was run, as YAML: the command, its flags with their defaults, what a 
 After a line ``---`` every message with its time, and at the end the exit code. Each line is given to the system before
 the next one is written, so a crash loses none. A folder or disk that takes no log costs a warning and no more.
 
+It names files as the command does, and neither the current folder nor where Python lies, as results are shared.
+
 A program keeps one where it is run as a program. ``main([...])`` called from Python keeps none: that process has logs
 of its caller's.
 """
@@ -29,6 +31,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from utils.errors import one_line
+from utils.lookup import PROJECT_ROOT
 from utils.masking import masked, masked_values
 from utils.processors import usable_processors
 
@@ -89,7 +92,7 @@ class RunLog(logging.Handler):
     ) -> None:
         logging.getLogger().removeHandler(self)
         if error is not None:
-            self._write("".join(traceback.format_exception(kind, error, trace)).rstrip())
+            self._write(_from_here("".join(traceback.format_exception(kind, error, trace)).rstrip()))
         took_s = time.monotonic() - self._began_s
         code = "none" if self._exit_code is None else self._exit_code
         counts = f"{self._counts['WARNING']} warnings, {self._counts['ERROR']} errors"
@@ -158,9 +161,8 @@ class RunLog(logging.Handler):
 
         about = {
             "program": self.program,
-            "command": masked(shlex.join([sys.executable, *sys.argv])),
-            "current folder": str(Path.cwd()),
-            "output folder": str(folder.absolute()),
+            "command": masked(shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])),
+            "output folder": str(folder),
             "began": _utc(self._began),
             "host": platform.node(),
             "process": os.getpid(),
@@ -175,7 +177,15 @@ class RunLog(logging.Handler):
 class _WithTime(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, timezone.utc)
-        return masked(f"{_utc(when)} {record.levelname} {super().format(record)}")
+        said = _from_here(super().format(record)) if record.exc_info else super().format(record)
+        return masked(f"{_utc(when)} {record.levelname} {said}")
+
+
+def _from_here(trace: str) -> str:
+    """Return a traceback without the folders that programs and libraries lie in, as logs are shared."""
+    for folder in (sys.prefix, sys.base_prefix, str(PROJECT_ROOT)):  # an environment may lie in the project
+        trace = trace.replace(f'File "{folder}{os.sep}', 'File "')
+    return trace
 
 
 def _utc(when: datetime) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from utils.cli import new_parser, program
 from utils.errors import UsageError
+from utils.lookup import PROJECT_ROOT
 from utils.run_log import RunLog, start_run_log
 from utils.version import VERSION
 
@@ -55,10 +56,27 @@ def test_it_says_what_ran_what_was_said_and_how_it_ended(tmp_path, monkeypatch):
     assert about["flags"] == {"step": 64, "other": None}
     assert about["settings"] == {"folder": str(tmp_path), "step_px": 64, "token": "***"}
     assert about["versions"]["clam-pipeline"] == VERSION and {"python", "torch", "h5py"} <= set(about["versions"])
-    assert about["command"].endswith("try.py --step 64")
+    assert about["command"] == "python try.py --step 64"
     before, after, end = lines.splitlines()
     assert before.endswith("Z WARNING said before") and after.endswith("Z INFO said after, by ***")
     assert "END exit code 1 after" in end and end.endswith("1 warnings, 0 errors")
+
+
+def test_it_tells_no_folder_that_the_command_does_not_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IndexError):
+        run(Path("out"), monkeypatch, error=IndexError("a defect of ours"))
+    monkeypatch.setattr(sys, "argv", [f"{sys.prefix}/bin/try"])
+    with RunLog("test_run_log_b"):
+        start_run_log("out", {})
+        try:
+            yaml.safe_load("[")
+        except yaml.YAMLError:
+            logger.exception("so")
+    for said in logs(Path("out")):
+        assert "Traceback" in said and "test_run_log.py" in said
+        assert not [place for place in (tmp_path, sys.prefix, sys.base_prefix, PROJECT_ROOT) if str(place) in said]
+    assert len(logs(Path("out"))) == 2
 
 
 def test_every_run_has_a_file_of_its_own(tmp_path, monkeypatch):
