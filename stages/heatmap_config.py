@@ -308,12 +308,14 @@ def read_config(path: Path) -> HeatmapConfig:
     """Read a configuration.
 
     Raises:
-        UsageError: it is no YAML, or a key is unknown, missing or has a value that is not allowed; names them all.
+        UsageError: it is empty or no YAML, or a key is unknown, missing or has a wrong value; names them all.
     """
     try:
         values = read_yaml(path)
     except YamlFileError as error:
         raise UsageError(f"config {path} cannot be read: {error}") from error
+    if values is None:
+        raise UsageError(f"config {path} is empty; copy heatmaps/configs/config_template.yaml")
     return _validated(values, where=f"config {path}")
 
 

@@ -28,6 +28,8 @@ def read_text_table(path: str | Path, *, required: tuple[str, ...] = (), kind: s
         UsageError: the file is missing or no CSV, a row has more cells than there are columns, a column is there twice,
             or one of the ``required`` columns is not there.
     """
+    if Path(path).is_dir():
+        raise UsageError(f"{kind} {path} is a folder")
     try:
         header, *rows = _rows(path)
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:

@@ -25,6 +25,7 @@ from stages.heatmap_config import HeatmapConfig, read_config
 from stages.slide_heatmap import attention_center_shift
 from tests.slides import small_slide, truncate
 from tests.stages.heatmap_runs import DIM, MADE, NAME, RAW, extracted, run, write_checkpoint
+from utils.errors import UsageError
 from wsi_core.attention_file import read_scores
 from wsi_core.coords_file import PatchCoords, read_coords
 from wsi_core.patch_reading import PatchReading
@@ -489,6 +490,13 @@ def test_a_missing_section_is_named_with_those_there_are(config, tmp_path, caplo
     said = caplog.records[-1].getMessage()
     assert "section model_arguments is missing; known: exp_arguments, data_arguments, " in said
     assert "unknown key heatmap; known: exp_arguments" in said
+
+
+def test_an_empty_configuration_is_said_to_be(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text("# nothing\n")
+    with pytest.raises(UsageError, match=r"empty.yaml is empty; copy heatmaps/configs/config_template.yaml$"):
+        read_config(path)
 
 
 def test_the_template_is_a_valid_configuration_with_every_key():

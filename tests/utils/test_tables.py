@@ -30,3 +30,8 @@ def test_a_table_of_more_columns_than_anybody_needs_is_refused(tmp_path):
     path.write_text("slide_id" + ",x" * 100_000 + "\na\n")
     with pytest.raises(UsageError, match="100001 columns; leave out what is not needed"):
         read_text_table(path)
+
+
+def test_a_folder_is_said_to_be_one(tmp_path):
+    with pytest.raises(UsageError, match=f"^process list {tmp_path} is a folder$"):
+        read_text_table(tmp_path, kind="process list")
