@@ -39,11 +39,12 @@ def build_parser() -> argparse.ArgumentParser:
 @program
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
     from stages.engines import EngineSettings
     from stages.heatmaps import HeatmapRequest, create_heatmaps
 
-    engine = EngineSettings(num_workers=args.num_workers, **engine_settings(args))
+    engine = EngineSettings(num_workers=args.num_workers, **engine_settings(args, parser))
     return create_heatmaps(
         HeatmapRequest(args.config, args.save_exp_code, args.overlap, engine, args.shard, args.overwrite)
     )

@@ -119,7 +119,8 @@ def _add_quality_flags(group: argparse._ArgumentGroup) -> None:
 @program
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
     from stages.engines import EngineSettings
     from stages.patching import create_patches
     from stages.patching_config import PatchingConfig, patch_request
@@ -163,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ),
         save_patches=args.save_patches,
         contact_sheet=args.contact_sheet,
-        engine=EngineSettings(num_workers=args.num_workers, **engine_settings(args)),
+        engine=EngineSettings(num_workers=args.num_workers, **engine_settings(args, parser)),
         shard=args.shard,
     )
     return survey_patches(config, args.patches_per_s) if args.dry_run else create_patches(config)

@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reading(parser.add_argument_group("reading"))
     _add_speed(parser.add_argument_group("speed"))
     work = parser.add_argument_group("where slides are worked on")
-    add_slide_flags(work)
+    add_slide_flags(work, timeout_is="seconds that a block of patches is waited for before its slide is given up")
     add_engine_flags(work)
     return parser
 
@@ -114,7 +114,8 @@ def _add_speed(group: argparse._ArgumentGroup) -> None:
 @program
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
     from stages.engines import EngineSettings
     from stages.extraction import extract_features
     from stages.extraction_config import ExtractionConfig
@@ -145,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stain_norm=args.stain_norm,
             stain_target=args.stain_target,
             slide_pool=args.slide_pool is not None,
-            engine=EngineSettings(**engine_settings(args)),
+            engine=EngineSettings(**engine_settings(args, parser)),
             shard=args.shard,
         )
     )

@@ -125,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from stages.fold import TrainingSettings
     from stages.training import TrainingConfig, train
 
+    engine = EngineSettings(num_workers=args.fold_workers, slide_timeout_s=0, **engine_settings(args, build_parser()))
     model = ModelSettings(
         model_type=args.model_type,
         model_size=args.model_size,
@@ -166,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             missing=args.missing,
             cache_gb=args.cache_gb,
             cache_dtype=args.cache_dtype,
-            engine=EngineSettings(num_workers=args.fold_workers, slide_timeout_s=0, **engine_settings(args)),
+            engine=engine,
             resume=args.resume,
             report=not args.no_report,
             flags=flags,

@@ -25,6 +25,7 @@ EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # 128 + SIGINT and SIGTERM, as she
 MAX_INT = 1_000_000_000  # of any number on a command line: beyond are slips of the hand
 MAX_PORT = 65_535
 
+OF_A_SLIDE = "seconds after which a slide is given up as one that hangs its reader"
 EXIT_CODES = "exit codes: 0 done, 1 some items failed (named at the end), 2 wrong use"
 
 
@@ -52,9 +53,9 @@ class _Parser(argparse.ArgumentParser):
         return read
 
 
-def new_parser(description: str) -> argparse.ArgumentParser:
+def new_parser(description: str, *, exit_codes: str = EXIT_CODES) -> argparse.ArgumentParser:
     """Return a parser whose help shows defaults and the exit codes."""
-    return _Parser(description=description, epilog=EXIT_CODES, formatter_class=_Help)
+    return _Parser(description=description, epilog=exit_codes, formatter_class=_Help)
 
 
 def add_reader_flags(group: argparse._ArgumentGroup) -> None:
@@ -82,19 +83,30 @@ def add_engine_flags(group: argparse._ArgumentGroup, *, unit: str = "slide") -> 
         help=f"GPUs that Ray keeps for each {unit}, such as 0.25")
 
 
-def add_slide_flags(group: argparse._ArgumentGroup, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+def add_slide_flags(
+    group: argparse._ArgumentGroup, *, timeout_s: float = DEFAULT_TIMEOUT_S, timeout_is: str = OF_A_SLIDE
+) -> None:
     """Add which slides of a list are done, and what each may take; ``engine_settings`` reads the latter."""
     add = group.add_argument
     add("--shard", type=shard, default=WHOLE, metavar="I/N", help="do a part of the list, such as 3/16; other jobs do "
         "the others")
     add("--slide_timeout", type=non_negative_float, default=timeout_s, metavar="S",
-        help="seconds after which a slide is given up as one that hangs its reader; 0: never")
+        help=f"{timeout_is}; 0: never")
     add("--slide_memory_gb", type=positive_float, metavar="GIB", help="memory that a slide may take (default: any)")
 # fmt: on
 
 
-def engine_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what ``EngineSettings`` takes of the flags."""
+def engine_settings(args: argparse.Namespace, parser: argparse.ArgumentParser) -> dict[str, Any]:
+    """Return what ``EngineSettings`` takes of the flags.
+
+    Args:
+        args: the flags.
+        parser: the program's, with its own defaults: no file of flags has changed them.
+
+    Raises:
+        UsageError: a flag is given that has no effect on the engine; nobody should believe that it has.
+    """
+    _refuse_flags_of_other_engines(args, parser)
     names = {
         "engine": "engine",
         "ray_address": "ray_address",
@@ -104,6 +116,24 @@ def engine_settings(args: argparse.Namespace) -> dict[str, Any]:
         "slide_memory_gb": "slide_memory_gb",
     }
     return {name: getattr(args, flag) for flag, name in names.items() if hasattr(args, flag)}
+
+
+ON_RAY = ("ray_address", "task_cpus", "task_gpus")
+ON_LOCAL = {
+    "num_workers": "--task_cpus says what a slide takes",
+    "gpus": "--task_gpus says what a slide takes",
+    "fold_workers": "--task_cpus says what a fold takes",
+}  # and what is said of it on Ray
+
+
+def _refuse_flags_of_other_engines(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    given = {flag for flag, value in vars(args).items() if value != parser.get_default(flag)}
+    if args.engine == "ray":
+        wrong = [f"--{flag} goes with --engine local; on Ray {ON_LOCAL[flag]}" for flag in ON_LOCAL if flag in given]
+    else:
+        wrong = [f"--{flag} goes with --engine ray" for flag in ON_RAY if flag in given]
+    if wrong:
+        raise UsageError(wrong[0])
 
 
 def add_task_flags(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ def patch_slides(removed: str, flags: Sequence[str]) -> dict[str, Any]:
 
     Path("small.csv").write_text(PRESET)
     with removed_once_listed(Path("slides", removed)):
-        of_all = timed(lambda: patching("slides", "out", "--num_workers", "2", *flags))
+        of_all = timed(lambda: patching("slides", "out", *flags))
     return {"all": of_all, "alone": timed(lambda: patching("sound", "out_sound"))}
 
 
@@ -49,7 +49,7 @@ def extract_features(flags: Sequence[str]) -> dict[str, Any]:
         return extract_features_fp.main([*places, *which, *flags])
 
     with patch.object(stages.extraction, "summarise", listening):
-        of_all = timed(lambda: extraction("slides", "out", "--num_workers", "2", *flags))
+        of_all = timed(lambda: extraction("slides", "out", *flags))
     statuses = {result.item_id: [result.status, result.reason] for result in told}
     alone = timed(lambda: extraction("sound", "out_sound", "--num_workers", "0"))
     return {"all": {**of_all, "statuses": statuses}, "alone": alone}

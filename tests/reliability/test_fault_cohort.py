@@ -20,7 +20,7 @@ from wsi_core.coords_file import read_coords
 from wsi_core.process_list import FILE_NAME
 
 ENGINES = ("local", pytest.param("ray", marks=pytest.mark.soak))
-FLAGS: Mapping[str, tuple[str, ...]] = {"local": (), "ray": ("--engine", "ray")}
+FLAGS: Mapping[str, tuple[str, ...]] = {"local": ("--num_workers", "2"), "ray": ("--engine", "ray")}
 RIGHTS_OF_ROOT = "-dac_override,-dac_read_search"  # to read what is another user's
 MADE = [row for row in ROWS if row.extraction == "processed"]
 

@@ -114,7 +114,7 @@ def alone(tmp_path_factory):
 def test_a_node_that_is_killed_costs_nothing(alone, cluster, tmp_path, program):
     address, second = cluster
     folder = inputs_of(program, alone, tmp_path / "ray")
-    command = [*program.command, "--engine", "ray", "--ray_address", address]
+    command = [*without_workers(program.command), "--engine", "ray", "--ray_address", address]
     said = tmp_path / "said"
     with said.open("wb") as out:
         process = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=out, stderr=out)
@@ -127,6 +127,12 @@ def test_a_node_that_is_killed_costs_nothing(alone, cluster, tmp_path, program):
     if program is PATCHING:
         names = pd.read_csv(folder / "out" / "process_list_autogen.csv")["slide_id"]
         assert len(names) == len(set(names)) == N_SLIDES
+
+
+def without_workers(command):
+    """Return a command without its number of processes, which on Ray is the cluster's."""
+    flags = [number for number, part in enumerate(command) if part == "--num_workers"]
+    return [part for number, part in enumerate(command) if number not in flags and number - 1 not in flags]
 
 
 def wait_until_some_are_done(program, folder, process):
