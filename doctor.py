@@ -15,11 +15,12 @@ Look at this machine and its folders: is everything there that the programs need
 Prints a line for each thing: ok, warn (worth a look) or fail (something will not work), what was found, and after ->
 what to do. Fetches nothing, starts no cluster, and leaves the folders as they were.
 """
+EXIT_CODES = "exit codes: 0 all will work, 1 something will not work, 2 wrong use"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this program's command line."""
-    parser = new_parser(DESCRIPTION)
+    parser = new_parser(DESCRIPTION, exit_codes=EXIT_CODES)
     add = parser.add_argument
     add(
         "--folder",
@@ -30,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         "(default: the current folder)",
     )
     add("--encoders", type=_names, metavar="A,B", help="encoders whose weights must be here (default: any)")
-    add("--ray_address", metavar="ADDR", help="a Ray cluster that must answer: auto, HOST:PORT or ray://HOST:PORT")
+    add("--ray_address", metavar="ADDR", help="a Ray cluster that must answer: auto or HOST:PORT")
     add("--timeout", type=positive_float, default=60.0, metavar="S", help="seconds that each check may take")
     return parser
 

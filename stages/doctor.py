@@ -6,6 +6,7 @@ or an address that never answers costs one line. This module imports nothing tha
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,15 +16,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from models.encoders.registry import find_encoder
 from stages.checks.finding import Finding, findings_in
-from utils.errors import EXIT_DONE, EXIT_SOME_FAILED
+from stages.checks.probe import probe_in
+from utils.errors import EXIT_DONE, EXIT_SOME_FAILED, UsageError
 from utils.lookup import PROJECT_ROOT
 
 WIDTH = 18  # of the name of a check
 SECONDS_TO_END = 2
+REMOVE = "import shutil, sys; shutil.rmtree(sys.argv[1], ignore_errors=True)"
 # with the project first among the places that modules come from, instead of the current folder
 CODE = f"import sys; sys.path[0] = {str(PROJECT_ROOT)!r}; from stages.checks.by_name import run_here; run_here()"
 
@@ -47,12 +51,13 @@ class DoctorRequest:
 
 @dataclass
 class _Check:
-    """A check that is under way."""
+    """A check that is under way; what it leaves in ``probe`` when it is killed has to be removed."""
 
     name: str
     process: subprocess.Popen[bytes]
     out: IO[bytes]
     err: IO[bytes]
+    probe: Path | None = None
     began_s: float = field(default_factory=time.monotonic)
 
 
@@ -60,10 +65,11 @@ def examine(request: DoctorRequest) -> int:
     """Print a line for each thing that was looked at, and return the exit code: 1 where something will not work.
 
     Raises:
-        UsageError: an encoder is not known.
+        UsageError: an encoder is not known, or an address of Ray is none.
     """
     for name in request.encoders:
         find_encoder(name)
+    _require_address(request.ray_address)
     counts: Counter[str] = Counter()
     for heading, findings in _sections(request):
         if heading:
@@ -73,6 +79,12 @@ def examine(request: DoctorRequest) -> int:
             print(_line(finding), flush=True)
     print(", ".join(f"{counts[level]} {level}" for level in ("ok", "warn", "fail")))
     return EXIT_SOME_FAILED if counts["fail"] else EXIT_DONE
+
+
+def _require_address(address: str | None) -> None:
+    """Refuse what --ray_address of the programs does not take either."""
+    if address is not None and re.fullmatch(r"auto|[^/]+:\d+", address) is None:
+        raise UsageError(f"--ray_address {address!r}: auto, or HOST:PORT as `ray start --head` tells it")
 
 
 def _line(finding: Finding) -> str:
@@ -105,16 +117,18 @@ def start(
     name: str, arguments: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
 ) -> _Check:
     """Start a check in a process of its own."""
+    arguments = arguments or {}
     out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115  open until the check is read
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE, name, json.dumps(arguments or {})],
+        [sys.executable, "-c", CODE, name, json.dumps(arguments)],
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=err,
         env={**os.environ, **(environment or {})},
         start_new_session=True,  # so that it ends with those that it has started
     )
-    return _Check(name, process, out, err)
+    probe = probe_in(arguments["folder"], process.pid) if "folder" in arguments else None
+    return _Check(name, process, out, err, probe)
 
 
 def findings_of(check: _Check, timeout_s: float) -> Iterator[Finding]:
@@ -156,3 +170,13 @@ def _end(check: _Check) -> None:
         check.process.kill()
     with suppress(subprocess.TimeoutExpired):
         check.process.wait(SECONDS_TO_END)
+    if check.process.returncode != 0 and check.probe is not None:
+        _remove(check.probe)
+        check.probe = None
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, in a process that nobody has to wait for: its file system may be the one that hangs."""
+    removing = subprocess.Popen([sys.executable, "-I", "-c", REMOVE, str(folder)], start_new_session=True)
+    with suppress(subprocess.TimeoutExpired):
+        removing.wait(SECONDS_TO_END)

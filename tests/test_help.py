@@ -165,4 +165,4 @@ except SystemExit as stop:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"usage: {script}.py") and "exit codes: 0 done" in done.stdout
+    assert done.stdout.startswith(f"usage: {script}.py") and "\nexit codes: 0 " in done.stdout

@@ -23,10 +23,10 @@ KINDS: dict[str, tuple[Level, str, str]] = {
     "overlay": ("warn", "the container's own layer", "mount a volume: this is lost with the container"),
     "tmpfs": ("warn", "memory", "only for what may be lost: it takes memory and is gone after a restart"),
     "ramfs": ("warn", "memory", "only for what may be lost: it takes memory and is gone after a restart"),
-    "fuse": ("warn", "in user space", "see below whether renaming and locks work; buckets often have neither"),
+    "fuse": ("warn", "in user space", "see below whether renaming and links work; buckets often have neither"),
     "nfs": ("ok", "network", ""),
-    "cifs": ("warn", "network, Windows share", "see below whether locks work"),
-    "smb": ("warn", "network, Windows share", "see below whether locks work"),
+    "cifs": ("warn", "network, Windows share", "see below whether links work"),
+    "smb": ("warn", "network, Windows share", "see below whether links work"),
     "9p": ("warn", "of the machine around this one", "slow for many small files"),
 }
 
@@ -37,8 +37,6 @@ def kind_of_file_system(folder: Path) -> Finding:
     if mount is None:
         return Finding("file system", "ok", "not known on this system")
     found = f"{mount.kind} on {mount.point}"
-    if "nolock" in mount.options.split(","):
-        return Finding("file system", "warn", f"{found}, mounted with nolock", "mount it without nolock")
     for beginning, (level, what, advice) in KINDS.items():
         if mount.kind.startswith(beginning):
             return Finding("file system", level, f"{found}, {what}", advice)

@@ -1,7 +1,6 @@
 """A folder for results: room, and whether its file system does what several processes on it rely on."""
 
 import os
-import platform
 import shutil
 import statistics
 import time
@@ -12,6 +11,7 @@ from stages.checks.contests import CONTESTS, contest, torn_reads
 from stages.checks.file_system import kind_of_file_system
 from stages.checks.finding import Finding
 from stages.checks.h5_locking import of_h5_locking
+from stages.checks.probe import probe_in
 from utils.errors import one_line
 
 GIB = 1024**3
@@ -34,7 +34,7 @@ def look(folder: str) -> Iterator[Finding]:
     yield kind_of_file_system(root)
     yield of_space(shutil.disk_usage(root).free)
     yield from of_file_count(root)
-    probe = root / f".doctor-{platform.node()}-{os.getpid()}"
+    probe = probe_in(folder, os.getpid())
     try:
         probe.mkdir()
     except OSError as error:

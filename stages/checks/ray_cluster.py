@@ -83,7 +83,7 @@ def _of_project(ray: Any, nodes: list[dict[str, Any]]) -> Finding:
 
 def _refused(address: str) -> str:
     """Try the port of an address of the form HOST:PORT; Ray itself would try for a minute."""
-    place = re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address)
+    place = re.fullmatch(r"([^/]+):(\d+)", address)
     if place is None:
         return ""
     try:

@@ -8,12 +8,23 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 import torch
 
 import doctor
 from models.encoders.registry import find_encoder
-from stages.checks import file_system, folder, machine, ray_cluster, requirements, slides, torch_devices, weights
+from stages.checks import (
+    file_system,
+    folder,
+    h5_locking,
+    machine,
+    ray_cluster,
+    requirements,
+    slides,
+    torch_devices,
+    weights,
+)
 from stages.checks.finding import Finding, findings_in
 from stages.doctor import findings_of, start
 from utils.lookup import PROJECT_ROOT
@@ -72,7 +83,20 @@ def test_a_file_system_that_lets_two_win(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "contest", lambda _: {"one creates": [1, 2, 1], "flock": ["OSError: no locks"] * 3})
     creates, flock = folder.of_contests(tmp_path)
     assert creates.level == "fail" and creates.found.startswith("1 of 3 rounds had 2 to 2 winners")
-    assert flock.level == "warn" and "no locks" in flock.found and "HDF5_USE_FILE_LOCKING" in flock.advice
+    assert flock.level == "ok" and "no locks" in flock.found and "not needed" in flock.advice
+
+
+def test_h5_files_where_there_are_no_locks_are_no_trouble(tmp_path, monkeypatch):
+    real = h5py.File
+
+    def without_locks(path, mode, locking=None):
+        if locking is None:
+            raise OSError("[Errno 37] unable to lock file")
+        return real(path, mode, locking=locking)
+
+    monkeypatch.setattr(h5_locking.h5py, "File", without_locks)
+    said = h5_locking.of_h5_locking(tmp_path)
+    assert said.level == "ok" and "unable to lock" in said.found and "HDF5_USE_FILE_LOCKING=FALSE" in said.advice
 
 
 def test_a_clock_that_is_wrong(tmp_path, monkeypatch):
@@ -85,7 +109,7 @@ def test_a_clock_that_is_wrong(tmp_path, monkeypatch):
     ("mount", "level", "found"),
     [
         (r"server:/a /data\040new nfs4 rw,vers=4.2 0 0", "ok", "nfs4 on /data new, network"),
-        (r"server:/a /data\040new nfs rw,nolock 0 0", "warn", "mounted with nolock"),
+        (r"server:/a /data\040new nfs rw,nolock 0 0", "ok", "nfs on /data new, network"),
         (r"bucket /data\040new fuse.s3fs rw 0 0", "warn", "in user space"),
     ],
 )
@@ -190,6 +214,16 @@ def test_a_check_that_crashes_is_one_line():
     assert last.found == "ended with SIGSEGV"
 
 
+def test_a_check_that_is_killed_leaves_nothing_in_the_folder(tmp_path):
+    check = start("folder", {"folder": str(tmp_path)})
+    deadline_s = time.monotonic() + 30
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert [path.name for path in tmp_path.iterdir()] == [check.probe.name]
+    *_, last = findings_of(check, timeout_s=0)
+    assert last.found.startswith("no answer within 0 s") and not list(tmp_path.iterdir())
+
+
 def test_what_libraries_print_is_no_finding():
     line = Finding("a", "ok", "b").as_line()
     assert list(findings_in(f"hello\n{line}\n{line[:-5]}")) == [Finding("a", "ok", "b")]
@@ -198,6 +232,12 @@ def test_what_libraries_print_is_no_finding():
 def test_an_unknown_encoder_is_wrong_use(caplog):
     assert doctor.main(["--encoders", "uni_v9"]) == 2
     assert "unknown encoder 'uni_v9'" in caplog.text
+
+
+@pytest.mark.parametrize("address", ["foo", "ray://head:10001", "head", "head:port", ":1"])
+def test_an_address_that_is_none_is_wrong_use(caplog, address):
+    assert doctor.main(["--ray_address", address]) == 2
+    assert f"--ray_address {address!r}: auto, or HOST:PORT as `ray start --head` tells it" in caplog.text
 
 
 @pytest.mark.soak
