@@ -1,5 +1,6 @@
 """Scripts and manifests in the documentation can be read by those they are meant for."""
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -12,6 +13,18 @@ from utils.lookup import PROJECT_ROOT
 
 DOCS = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").glob("*.md"))]
 CLUSTER = PROJECT_ROOT / "docs" / "cluster.md"
+RELIABILITY = PROJECT_ROOT / "docs" / "reliability.md"
+PROGRAMS = (
+    "create_patches_fp", "extract_features_fp", "create_splits_seq", "main", "eval", "create_heatmaps", "view_slides",
+    "build_preset", "doctor",
+)  # fmt: skip
+FOREIGN = {
+    "--array", "--cpus-per-task", "--exclude", "--export", "--gpus-per-node", "--gpus-per-task", "--job-name", "--mem",
+    "--nodelist", "--nodes", "--ntasks", "--ntasks-per-node", "--output", "--requeue", "--time",
+    "--address", "--block", "--disable-usage-stats", "--head", "--node-ip-address", "--num-cpus", "--num-gpus",
+    "--all-ip-addresses", "--delimiter", "--files-without-match", "--lines", "--numeric-suffixes", "--repeated",
+    "--suffix-length", "--symbolic", "--target-directory", "--no-cache-dir", "--no-install-recommends",
+}  # of SLURM, of Ray, of the shell, pip and apt  # fmt: skip
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -42,6 +55,21 @@ def test_manifests_of_the_cluster_page_are_of_kubernetes():
         mounted = {mount["name"] for one in pod["containers"] for mount in one["volumeMounts"]}
         assert mounted == {volume["name"] for volume in pod["volumes"]}
     assert "\n" not in job["spec"]["entrypoint"] and task["source_col"] == "part"
+
+
+def unknown_flags(text: str) -> set[str]:
+    """Return the flags that a text names, and no program has."""
+    ours = {flag for name in PROGRAMS for flag in importlib.import_module(name).build_parser()._option_string_actions}
+    return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - ours - FOREIGN
+
+
+@pytest.mark.parametrize("page", [CLUSTER, RELIABILITY], ids=lambda page: page.name)
+def test_flags_that_a_page_names_are_there(page):
+    assert unknown_flags(page.read_text(encoding="utf-8")) == set()
+
+
+def test_an_invented_flag_would_be_noticed():
+    assert unknown_flags("`--task_gpus 1`, (`--task_gpu 1`), or --no-shard=3") == {"--task_gpu", "--no-shard"}
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
