@@ -15,14 +15,17 @@ from datasets.sources import Sources
 from models.encoders.build import HowToRun, build_encoder
 from models.encoders.stain import fit_stain
 from stages.encoding import SlideEncoder
+from stages.engines import EngineSettings
 from stages.extraction_config import ExtractionConfig, checkpoints_of
 from stages.extraction_plan import EncodingJob
 from stages.extraction_report import Speed
 from stages.feature_output import BackgroundWriter, EncoderOutput
-from stages.runner import LOOK_AGAIN_S, Result, run_each, tell_waiting
+from stages.runner import Result, as_word, run_each, told_by_another
 from utils.device import pick_device
-from utils.errors import ItemError
-from utils.item_locks import Holder, ItemLocks
+from utils.errors import ItemError, one_line
+from utils.fingerprint import fingerprint
+from utils.item_locks import ItemLocks
+from utils.shard import WHOLE
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ def encode(
         locks: of the folder of features; slides that another process has under way come last, once it is done with
             them. None: whoever calls sees to it that no other process does the same.
     """
-    left, is_told = dict(jobs), False
+    left = dict(jobs)
     results: dict[str, Result] = {}
     speed = Speed(0, 0.0, 0.0)
     while left:
@@ -80,21 +83,26 @@ def encode(
         results |= {result.item_id: result for result in found if result.status != ELSEWHERE}
         speed += of_these
         left = {slide_id: jobs[slide_id] for slide_id in run.elsewhere}
-        if left:
-            is_told = is_told or tell_waiting(run.elsewhere)
-            time.sleep(LOOK_AGAIN_S)
+        if left and locks is not None:
+            locks.wait_for_any(left)
     return [results[slide_id] for slide_id in jobs], speed
 
 
 @dataclass
 class _Run:
-    """Slides that are encoded one after the other; ``elsewhere`` gets those that another process has under way."""
+    """Slides that are encoded one after the other.
+
+    Attributes:
+        elsewhere: gets those that another process has under way.
+        told: gets what others have left word of.
+    """
 
     jobs: Mapping[str, EncodingJob]
     outputs: Sequence[EncoderOutput]
     config: ExtractionConfig
     locks: ItemLocks | None
-    elsewhere: dict[str, Holder] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
+    told: dict[str, Result] = field(default_factory=dict)
 
     @cached_property
     def _ids(self) -> list[str]:
@@ -116,7 +124,7 @@ class _Run:
                 config.workers,
                 sources,
                 [job.encoders for job in jobs],
-                max(1, len(config.gpus)),
+                config.n_sharing_memory,
                 config.engine.limits,
                 self._take,
             ) as encoder,
@@ -126,7 +134,7 @@ class _Run:
             for result in results:
                 if result.reason and not result.failed:
                     logger.warning("%s: %s", result.item_id, result.reason)
-            encoded = [result.item_id for result in results if result.status == "processed"]
+            encoded = [result.item_id for result in results if is_encoded_here(result)]
             n_patches = sum(len(self.jobs[slide_id].slide.patches) for slide_id in encoded)
             return results, Speed(n_patches, time.monotonic() - start_s, encoder.wait_s)
 
@@ -135,35 +143,45 @@ class _Run:
         if self.locks is None:
             return True
         slide_id = self._ids[slide_number]
-        holder = self.locks.take(slide_id)
-        if holder is not None:
-            self.elsewhere[slide_id] = holder
+        if self.locks.take(slide_id) is not None:
+            self.elsewhere.append(slide_id)
             return False
-        if self.config.auto_skip and is_done(self.jobs[slide_id], slide_id, self.outputs):
-            self._give_back(slide_id)
-            return False
-        return True
+        told = told_by_another(self.locks, slide_id)
+        if told is None and self.config.auto_skip and is_done(self.jobs[slide_id], slide_id, self.outputs):
+            told = Result(slide_id, ALREADY_EXIST)
+        if told is None:
+            return True
+        self.told[slide_id] = told
+        self.locks.give_back(slide_id)
+        return False
 
-    def _give_back(self, slide_id: str) -> None:
+    def _give_back(self, result: Result) -> None:
         if self.locks is not None:
-            self.locks.give_back(slide_id)
+            self.locks.words.leave(result.item_id, as_word(result))
+            self.locks.give_back(result.item_id)
 
     def _work(self, slide_id: str, encoder: SlideEncoder, writer: BackgroundWriter) -> Result:
         if encoder.pass_over():
-            return Result(slide_id, ELSEWHERE if slide_id in self.elsewhere else ALREADY_EXIST)
+            return self.told.get(slide_id, Result(slide_id, ELSEWHERE))
         try:
             encoded = encoder.next_slide()
-        except ItemError:
-            self._give_back(slide_id)
+        except ItemError as error:
+            self._give_back(Result(slide_id, error.status, one_line(error), failed=True))
             raise
         job = self.jobs[slide_id]
         todo = [
             partial(self.outputs[place].write, slide_id, job.slide.patches, encoded, features)
             for place, features in zip(job.encoders, encoded.features, strict=True)
         ]
-        writer.submit(slide_id, [*todo, partial(self._give_back, slide_id)])
         n_bad = len(encoded.bad)
-        return Result(slide_id, "processed", f"{n_bad} patches skipped, {encoded.bad[0].reason}" if n_bad else "")
+        result = Result(slide_id, "processed", f"{n_bad} patches skipped, {encoded.bad[0].reason}" if n_bad else "")
+        writer.submit(slide_id, [*todo, partial(self._give_back, result)])
+        return result
+
+
+def is_encoded_here(result: Result) -> bool:
+    """Tell whether a slide counts for the speed of this run."""
+    return result.status == "processed" and not result.is_by_another
 
 
 def is_done(job: EncodingJob, slide_id: str, outputs: Sequence[EncoderOutput]) -> bool:
@@ -193,6 +211,12 @@ def _with_failed_writes(results: Sequence[Result], failures: Mapping[str, str]) 
     ]
 
 
+def locks_of(config: ExtractionConfig) -> ItemLocks:
+    """Return the locks of the folder of features."""
+    same = replace(config, engine=EngineSettings(), shard=WHOLE, num_workers=None, gpus=())  # however it is done
+    return ItemLocks(Path(config.feat_dir), purpose=fingerprint(config=same))
+
+
 def encode_share(
     config: ExtractionConfig, jobs: Mapping[str, EncodingJob], device: torch.device
 ) -> tuple[list[Result], Speed]:
@@ -200,7 +224,7 @@ def encode_share(
     torch.cuda.set_device(device)
     n_patches = sum(len(job.slide.patches) for job in jobs.values())
     outputs = outputs_of(config, sides_of(jobs), n_patches, device)
-    with ItemLocks(Path(config.feat_dir)) as locks:
+    with locks_of(config) as locks:
         return encode(jobs, outputs, config, locks)
 
 

@@ -12,7 +12,16 @@ import torch
 from datasets.features_file import h5_path, pt_path
 from datasets.patches import SlidePatches
 from models.encoders.build import dtype_of
-from stages.encoding_run import LoneSlide, encode, encode_alone, encode_share, outputs_of, sides_of
+from stages.encoding_run import (
+    LoneSlide,
+    encode,
+    encode_alone,
+    encode_share,
+    is_encoded_here,
+    locks_of,
+    outputs_of,
+    sides_of,
+)
 from stages.engines import RAY, Engine, opened
 from stages.extraction_config import ExtractionConfig
 from stages.extraction_plan import EncodingJob, FoundPatches, ListedSlide, find_patches, listed_slides, path_of
@@ -23,7 +32,6 @@ from stages.runner import Result, run_each, summarise
 from utils.atomic import remove_leftovers
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError, one_line
-from utils.item_locks import ItemLocks
 from utils.lookup import require_folder, require_writable
 from utils.names import require_apart
 from utils.run_log import start_run_log
@@ -47,7 +55,10 @@ def extract_features(config: ExtractionConfig) -> int:
 
 def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
     devices = _checked_devices(config)
-    slides = _of_this_shard(config)
+    listed = listed_slides(config.csv_path)
+    require_apart(listed, config.feat_dir, flag="--feat_dir")
+    ours = config.shard.part_of(listed)
+    slides = {slide_id: slide for slide_id, slide in listed.items() if slide_id in ours}
     settled, found = find_patches(slides, Path(config.data_h5_dir), partial(_has_features, config))
     all_patches = [one.patches for one in found.values()]
     sides_px = frozenset(patches.reading.target_size_px for patches in all_patches)
@@ -61,7 +72,7 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
     skipped, jobs = _plan(found, outputs, config)
     settled += skipped
     for place, output in enumerate(outputs):
-        output.refuse_other_encoders(_made_again(config, slides, jobs, place))
+        output.refuse_other_encoders(_made_again(config, listed, jobs, place))
     start_run_log(config.feat_dir, config)
     warn_of_unusual_patches([output.encoder.spec for output in outputs], all_patches)
     for result in settled:
@@ -70,7 +81,7 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
     dtypes = {dtype_of(config.dtype, output.encoder.spec, devices[0]) for output in outputs}
     remove_leftovers(*_folders_of(outputs))
     if is_here:
-        with ItemLocks(Path(config.feat_dir)) as locks:
+        with locks_of(config) as locks:
             results, speed = encode(jobs, outputs, config, locks)
     else:
         outputs.clear()  # and the memory that they take
@@ -78,13 +89,6 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
         results, speed = in_shares(jobs, devices, share) if cluster is None else _on_cluster(jobs, config, cluster)
     report_speed(speed, config.workers * len(devices), devices[0].type, dtypes)
     return summarise([*settled, *results])
-
-
-def _of_this_shard(config: ExtractionConfig) -> dict[str, ListedSlide]:
-    slides = listed_slides(config.csv_path)
-    require_apart(slides, config.feat_dir, flag="--feat_dir")
-    ours = config.shard.part_of(slides)
-    return {slide_id: slide for slide_id, slide in slides.items() if slide_id in ours}
 
 
 def _folders_of(outputs: Sequence[EncoderOutput]) -> list[Path]:
@@ -101,10 +105,10 @@ def _on_cluster(
     sizes = {slide_id: len(job.slide.patches) for slide_id, job in jobs.items()}
     sides_px, n_patches = sides_of(jobs), sum(sizes.values())
     lone = (LoneSlide(slide_id, job, config, sides_px, n_patches) for slide_id, job in jobs.items())
-    with ItemLocks(Path(config.feat_dir)) as locks:
+    with locks_of(config) as locks:
         tasks = {slide.slide_id: partial(encode_alone, slide) for slide in lone}
         results = run_each(tasks, engine=cluster, locks=locks)
-    n_encoded = sum(sizes[result.item_id] for result in results if result.status == "processed")
+    n_encoded = sum(sizes[result.item_id] for result in results if is_encoded_here(result))
     return results, Speed(n_encoded, time.monotonic() - start_s, None)
 
 
@@ -118,6 +122,8 @@ def _checked_devices(config: ExtractionConfig) -> list[torch.device]:
     if config.data_slide_dir is not None:
         require_folder(config.data_slide_dir, flag="--data_slide_dir")
     require_writable(config.feat_dir, flag="--feat_dir")
+    if config.cache_dir is not None:
+        require_writable(config.cache_dir, flag="--cache_dir")
     if (config.stain_norm is None) != (config.stain_target is None):
         raise UsageError("--stain_norm and --stain_target go together: the method, and an image with the stains wanted")
     if not config.gpus:
@@ -139,12 +145,15 @@ def _is_new(config: ExtractionConfig, found: FoundPatches) -> bool:
 
 
 def _made_again(
-    config: ExtractionConfig, slides: Mapping[str, object], jobs: Mapping[str, EncodingJob], place: int
+    config: ExtractionConfig, listed: Mapping[str, ListedSlide], jobs: Mapping[str, EncodingJob], place: int
 ) -> set[str]:
-    """Return the slides whose features this run replaces, whoever made them."""
+    """Return the slides whose features are replaced, whoever made them: by this run, or by those of other shards."""
     if config.overwrite:
-        return set(slides)
-    return set() if config.auto_skip else {slide_id for slide_id, job in jobs.items() if place in job.encoders}
+        return set(listed)
+    if config.auto_skip:
+        return set()
+    of_other_shards = set(listed) - config.shard.part_of(listed)
+    return of_other_shards | {slide_id for slide_id, job in jobs.items() if place in job.encoders}
 
 
 def _plan(

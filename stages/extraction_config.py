@@ -9,6 +9,7 @@ from stages.encoding import default_workers
 from stages.engines import RAY, EngineSettings
 from stages.feature_output import folder_of
 from utils.errors import UsageError
+from utils.processors import usable_processors
 from utils.shard import WHOLE, Shard
 from wsi_core.slide import ReaderName
 
@@ -92,6 +93,13 @@ class ExtractionConfig:
         if self.num_workers is None:
             return default_workers(n_devices)
         return -(-self.num_workers // n_devices)
+
+    @property
+    def n_sharing_memory(self) -> int:
+        """How many devices or tasks of this run share the memory of the machine that asks, at most."""
+        if self.engine.engine == RAY:
+            return max(1, usable_processors() // self.engine.task_cpus)
+        return max(1, len(self.gpus))
 
 
 def checkpoints_of(config: ExtractionConfig) -> dict[str, str]:

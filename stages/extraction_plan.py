@@ -8,13 +8,15 @@ from pathlib import Path
 from datasets.patches import SlidePatches
 from stages.runner import Result
 from utils.errors import ItemError, UsageError, one_line
-from utils.names import checked_slide_id, slide_id_of, warn_of_alike
+from utils.names import checked_slide_id, fault_of_name, is_file_name, slide_id_of, warn_of_alike
 from utils.tables import read_text_table
 from wsi_core.coords_file import PatchCoords, coords_path, read_coords
 from wsi_core.process_list import EMPTY_STATUSES
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
+
+NO_COORDS = "no_coords"
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,23 @@ def listed_slides(csv_path: str) -> dict[str, ListedSlide]:
     names = list(table["slide_id"])
     if not names:
         raise UsageError(f"{where}: no slides in it")
-    ids = [checked_slide_id(name, where=where) for name in names]
-    warn_of_alike(ids, where=where)
     statuses, reasons = (table[column] if column in table else [""] * len(names) for column in ("status", "reason"))
     slides: dict[str, ListedSlide] = {}
-    for slide_id, name, status, reason in zip(ids, names, statuses, reasons, strict=True):
-        row, first = ListedSlide(name, status, reason), slides.get(slide_id)
+    for row in map(ListedSlide, names, statuses, reasons):
+        name, slide_id = row.name, _id_of(row, where)
+        first = slides.get(slide_id)
         if first is None or first.has_failed:  # that has been told by patching
             slides[slide_id] = row
         elif first.name != name and not row.has_failed:
             raise UsageError(f"{where}: {first.name} and {name} have the same slide id")
+    warn_of_alike(slides, where=where)
     return slides
+
+
+def _id_of(row: ListedSlide, where: str) -> str:
+    if row.has_failed and is_file_name(row.name):  # perhaps for its name; nothing is named after it
+        return slide_id_of(row.name)
+    return checked_slide_id(row.name, where=where)
 
 
 def find_patches(
@@ -95,6 +103,9 @@ def find_patches(
     settled: list[Result] = []
     found: dict[str, FoundPatches] = {}
     for slide_id, row in slides.items():
+        if fault_of_name(row.name):
+            settled.append(_as_patching_says(slide_id, row))
+            continue
         path = coords_path(data_h5_dir / "patches", slide_id)
         try:
             patches = read_coords(path)
@@ -111,17 +122,18 @@ def find_patches(
 
 
 def _without_coords(slide_id: str, row: ListedSlide, error: ItemError, has_features: Callable[[str], bool]) -> Result:
-    if error.status == "no_coords" and row.has_failed:
-        return Result(slide_id, error.status, f"no coordinates, as patching says {_said(row)}", failed=True)
-    if error.status != "no_coords" or row.status not in EMPTY_STATUSES:
+    if error.status == NO_COORDS and row.has_failed:
+        return _as_patching_says(slide_id, row)
+    if error.status != NO_COORDS or row.status not in EMPTY_STATUSES:
         return Result(slide_id, error.status, one_line(error), failed=True)
     if has_features(slide_id):
         logger.warning("%s: %s, but there are features of an earlier run", slide_id, row.status)
     return Result(slide_id, row.status)  # patching has said that there is nothing to encode
 
 
-def _said(row: ListedSlide) -> str:
-    return f"{row.status}: {row.reason}" if row.reason else row.status
+def _as_patching_says(slide_id: str, row: ListedSlide) -> Result:
+    said = f"{row.status}: {row.reason}" if row.reason else row.status
+    return Result(slide_id, NO_COORDS, f"no coordinates, as patching says {said}", failed=True)
 
 
 def path_of(found: FoundPatches, folder: SlideFolder | None, slide_ext: str) -> Path:

@@ -140,8 +140,11 @@ def _read(files: BagFiles) -> BagCache:
 
 
 def elsewhere(job: FoldJob, threads: int) -> FoldJob:
-    """Return a job without the numbers of its bags, for ``run_fold_elsewhere`` on whichever machine."""
-    return replace(job, bags=job.bags.without_numbers(), threads=threads)
+    """Return a job without the numbers of its bags, for ``run_fold_elsewhere`` on whichever machine.
+
+    It goes on where one that was lost with its machine stood; what an earlier run left has been forgotten before.
+    """
+    return replace(job, bags=job.bags.without_numbers(), threads=threads, resume=True)
 
 
 def run_fold_elsewhere(job: FoldJob, files: BagFiles) -> Result:

@@ -21,6 +21,7 @@ from stages.slide_heatmap import DrawnSlide, Job, draw
 from utils.atomic import remove_leftovers
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError
+from utils.fingerprint import fingerprint
 from utils.item_locks import ItemLocks
 from utils.lookup import find_input, require_folder, require_writable
 from utils.names import check_id, require_apart
@@ -87,14 +88,20 @@ def create_heatmaps(request: HeatmapRequest) -> int:
         write_config(config_copy(config), config)
         start_run_log(production_folder(config), config)
         _warn_of_unlabelled(jobs)
-        remove_leftovers(RESULTS_DIR)
-        remove_leftovers(config_copy(config).parent, production_folder(config), below=True)
-        with ItemLocks(config_copy(config).parent) as locks:
+        _remove_leftovers(config)
+        purpose = fingerprint(config=config.model_dump_json(), overwrite=request.overwrite)
+        with ItemLocks(config_copy(config).parent, purpose=purpose) as locks:
             drawn, results = _draw_each(jobs, list(rows.values()), engine, locks)
+        _remove_leftovers(config)  # of worker processes that died, or had to be ended
     logger.info("predictions: %s", results_table(config))
     if config.export_arguments.report:
         _write_report(config, opening.models, drawn, results, request.shard)
     return summarise(results)
+
+
+def _remove_leftovers(config: HeatmapConfig) -> None:
+    remove_leftovers(RESULTS_DIR)
+    remove_leftovers(config_copy(config).parent, production_folder(config), below=True)
 
 
 def _checked(config: HeatmapConfig, opening: Opening) -> HeatmapConfig:
@@ -127,9 +134,14 @@ def _draw_each(
         with locks.holding(table.name):
             write_results(table, rows, {name: one.cells for name, one in drawn.items()}, ours=jobs)
 
-    return drawn, run_each(
-        {name: partial(draw, job) for name, job in jobs.items()}, on_result=record, engine=engine, locks=locks
+    results = run_each(
+        {name: partial(draw, job) for name, job in jobs.items()},
+        on_result=record,
+        engine=engine,
+        locks=locks,
+        made_type=DrawnSlide,
     )
+    return {name: drawn[name] for name in jobs if name in drawn}, results  # whichever was ready first
 
 
 def _path(row: HeatmapRow, config: HeatmapConfig, folders: dict[str, SlideFolder]) -> Path | ItemError:

@@ -8,19 +8,21 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from stages.engines import Engine, opened
+from stages.engines import Engine, EngineSettings, opened
 from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
 from stages.slide_job import SlideJob
 from stages.slide_patching import patch_slide
 from utils.atomic import remove_leftovers
 from utils.errors import ItemError, UsageError
+from utils.fingerprint import fingerprint
 from utils.item_locks import ItemLocks
 from utils.lookup import require_folder, require_writable
-from utils.names import names_image, require_apart, slide_id_of, warn_of_alike
+from utils.names import fault_of_name, names_image, require_apart, slide_id_of, warn_of_alike
 from utils.pictures import save_picture
 from utils.run_log import start_run_log
 from utils.shard import WHOLE
@@ -54,9 +56,12 @@ def create_patches(config: PatchingConfig) -> int:
         _report_steps(config)
         _regard_earlier_list(slides, list_path, config)
         remove_leftovers(*config.folders)
-        with ItemLocks(save_dir) as locks:
+        if config.patch:  # also where no slide has any: the next stage looks for the folder
+            config.coords_path("any").parent.mkdir(parents=True, exist_ok=True)
+        with ItemLocks(save_dir, purpose=_purpose(jobs, config)) as locks:
             shared = SharedProcessList(slides, list_path, locks, _of_other_shards(slides, config))
             results = _patch_each(jobs, shared, config, engine, locks)
+        remove_leftovers(*config.folders)  # of worker processes that died, or had to be ended
     if config.contact_sheet:
         save_picture(config.contact_sheet_path, draw_contact_sheet(_sheet_entries(slides, config)))
         logger.info("contact sheet: %s", config.contact_sheet_path)
@@ -69,6 +74,12 @@ def create_patches(config: PatchingConfig) -> int:
         logger.info("%d patches: %s", n_patches, config.coords_path("any").parent)
     logger.info("process list: %s", list_path)
     return exit_code
+
+
+def _purpose(jobs: Sequence[SlideJob], config: PatchingConfig) -> str:
+    """Return what is done to the slides, however that is done."""
+    same = replace(config, engine=EngineSettings(), shard=WHOLE)
+    return fingerprint(config=same, rows=[(job.name, job.params, job.resolution) for job in jobs])
 
 
 def _patch_each(
@@ -100,11 +111,12 @@ def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
         UsageError: folder, preset or process list is wrong.
     """
     source = require_folder(config.source, flag="--source")
-    given = {flag: path for flag, path in (("--mask_dir", config.mask_dir), ("--roi", config.roi)) if path is not None}
-    for flag, path in given.items():
-        if not Path(path).exists():
-            raise UsageError(f"{flag}: no folder or file {path!r}")
-    folder = SlideFolder(source, recursive=config.recursive, without=[Path(path) for path in given.values()])
+    given = [Path(path) for path in (config.mask_dir, config.roi) if path is not None]
+    if config.mask_dir is not None:
+        require_folder(config.mask_dir, flag="--mask_dir")
+    if config.roi is not None and not Path(config.roi).exists():
+        raise UsageError(f"--roi: no folder or file {config.roi!r}")
+    folder = SlideFolder(source, recursive=config.recursive, without=given)
     slides = _process_list(config, folder)
     ids = {slide_id_of(name) for name in slides.names}
     warn_of_alike(ids, where=str(source))
@@ -120,7 +132,7 @@ def plan_slides(config: PatchingConfig) -> tuple[ProcessList, list[SlideJob]]:
             params=slides.params(name),
             config=config,
             resolution=slides.resolution(name),
-            clash=_clash(name, first_named[slide_id_of(name)]),
+            fault=fault_of_name(name) or _clash(name, first_named[slide_id_of(name)]),
         )
         for name in slides.names_to_process
         if name in ours

@@ -61,8 +61,8 @@ def survey_slide(job: SlideJob, patches_per_s: float) -> Result:
     Raises:
         ItemError: it cannot be opened.
     """
-    if job.clash:
-        raise ItemError(job.clash, "failed_open")
+    if job.fault:
+        raise ItemError(job.fault, "failed_open")
     with job.open() as slide:
         width, height = slide.size_level0
         cells = {

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +60,7 @@ class RayEngine:
         self._settings = settings
         self._how = _How(str(Path.cwd()), (settings.limits, tuple(preload)) if isolates else None)
         self._do: Any = ray.remote(_do)
+        self._has_room = True
         self._options = {
             "num_cpus": settings.task_cpus,
             "num_gpus": settings.task_gpus,
@@ -71,7 +74,7 @@ class RayEngine:
         under_way: dict[ray.ObjectRef, str] = {}
         try:
             while True:
-                room = QUEUED_PER_SLOT * max(1, self._n_slots()) - len(under_way)
+                room = QUEUED_PER_SLOT * max(1, self._slots()) - len(under_way)
                 while room > 0 and (following := next(waiting, None)) is not None:
                     item_id, task = following
                     under_way[self._do.options(name=item_id, **self._options).remote(task, self._how)] = item_id
@@ -86,11 +89,18 @@ class RayEngine:
             for reference in under_way:
                 ray.cancel(reference, force=True)
 
-    def _n_slots(self) -> int:
-        """Return how many tasks the cluster can do at once, as it is now."""
+    def _slots(self) -> int:
+        """Return how many tasks the cluster can do at once, as it is now; say so when there is room for none."""
         has = ray.cluster_resources()
-        slots = has.get("CPU", 0) // self._settings.task_cpus
-        return int(min(slots, has.get("GPU", 0) / self._settings.task_gpus) if self._settings.task_gpus else slots)
+        takes = {"CPU": self._settings.task_cpus, "GPU": self._settings.task_gpus}
+        n_slots = int(min(has.get(kind, 0) / number for kind, number in takes.items() if number))
+        if not n_slots and self._has_room:
+            logger.warning(
+                "a task takes %d processors and %g GPUs, the cluster has %g and %g now: waiting for more machines",
+                takes["CPU"], takes["GPU"], has.get("CPU", 0), has.get("GPU", 0),
+            )  # fmt: skip
+        self._has_room = n_slots > 0
+        return n_slots
 
 
 def _told(reference: "ray.ObjectRef") -> Told:
@@ -167,25 +177,23 @@ def opened_ray(settings: EngineSettings, preload: Sequence[str], isolates: bool)
     Raises:
         UsageError: there is none at the address, or it can never hold a task.
     """
-    _connect(settings.ray_address)
+    _connect(settings)
     try:
-        engine = RayEngine(settings, preload, isolates)
-        has = ray.cluster_resources()
-        if settings.task_cpus > has.get("CPU", 0) or settings.task_gpus > has.get("GPU", 0):
-            logger.warning(
-                "a task takes %d CPUs and %g GPUs, the cluster has %g and %g now: waiting for more machines",
-                settings.task_cpus, settings.task_gpus, has.get("CPU", 0), has.get("GPU", 0),
-            )  # fmt: skip
-        yield engine
+        yield RayEngine(settings, preload, isolates)
     finally:
         ray.shutdown()
 
 
-def _connect(address: str) -> None:
-    environment = {"env_vars": {"PYTHONPATH": str(PROJECT_ROOT), "TQDM_DISABLE": "1"}}
+def _connect(settings: EngineSettings) -> None:
+    address = settings.ray_address
+    variables = {"PYTHONPATH": str(PROJECT_ROOT), "TQDM_DISABLE": "1"}
+    if not settings.task_gpus:
+        variables["CUDA_VISIBLE_DEVICES"] = ""  # else all tasks of a machine would crowd onto its first GPU
+    environment = {"env_vars": variables}
     if address != AUTO_ADDRESS:
         _require_answer(address)
     start = partial(ray.init, runtime_env=environment, logging_level=logging.WARNING)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         start(address=address)
     except ConnectionError as error:
@@ -194,15 +202,21 @@ def _connect(address: str) -> None:
         start(address="local", include_dashboard=False)
     except (RuntimeError, ray.exceptions.RayError) as error:  # such as another version, or another token
         raise _no_cluster(address, error) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end the program without a word
     has = ray.cluster_resources()
     n_nodes = sum(node["Alive"] for node in ray.nodes())
-    logger.info("Ray: %d machines, %g processors, %g GPUs", n_nodes, has.get("CPU", 0), has.get("GPU", 0))
+    logger.info(
+        "Ray: %d machines, %g processors, %g GPUs; a task takes %d and %g of them (--task_cpus, --task_gpus)",
+        n_nodes, has.get("CPU", 0), has.get("GPU", 0), settings.task_cpus, settings.task_gpus,
+    )  # fmt: skip
 
 
 def _require_answer(address: str) -> None:
     """Refuse an address at which nothing listens: Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
         raise UsageError(f"--ray_address {address!r}: auto, or HOST:PORT as `ray start --head` tells it")
     try:
         socket.create_connection((host, int(port)), ANSWER_S).close()

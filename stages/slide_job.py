@@ -25,7 +25,7 @@ class SlideJob:
         path: its file; where there is none, what is wrong with that.
         params: its parameters of segmentation and grid.
         resolution: what is said of its resolution.
-        clash: why its files would get in the way of another slide's, or nothing.
+        fault: why nothing can be named after it, or would get in the way of another slide's files; empty: nothing.
         config: the run.
     """
 
@@ -34,7 +34,7 @@ class SlideJob:
     params: SlideParams
     config: PatchingConfig
     resolution: SlideResolution = field(default_factory=SlideResolution)
-    clash: str = ""
+    fault: str = ""
 
     @property
     def slide_id(self) -> str:

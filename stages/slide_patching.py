@@ -56,8 +56,8 @@ def patch_slide(job: SlideJob) -> Result:
     Raises:
         ItemError: the slide cannot be opened.
     """
-    if job.clash:
-        raise ItemError(job.clash, "failed_open")
+    if job.fault:
+        raise ItemError(job.fault, "failed_open")
     kept = kept_patches(job)
     if kept is None:
         return _patch(job, job.config)

@@ -158,10 +158,7 @@ def train(config: TrainingConfig) -> int:
     # the engine first: a cluster that does not answer costs nothing of an earlier run
     with opened(config.engine, PRELOAD, isolates=False) as engine, ItemLocks(run.folder) as locks:
         if not config.resume:
-            _refuse_others(jobs, locks, run.folder)
-            for fold in {*jobs, *(folds_in(run.folder) if config.folds == range(config.k) else ())}:
-                forget_fold(run.folder, fold)
-            forget_summary(run.folder, config.folds, config.k)
+            _begin_anew(run, jobs, locks)
         remove_leftovers(run.folder, below=True)
         made_from = {"training": run.settings, "features": run.made_from}
         write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
@@ -170,15 +167,26 @@ def train(config: TrainingConfig) -> int:
         return _run_folds(run, jobs, engine, locks)
 
 
-def _refuse_others(jobs: Mapping[int, FoldJob], locks: ItemLocks, folder: Path) -> None:
-    """Refuse to begin folds anew that another process is training."""
-    others = locks.others()
-    for fold in jobs:
-        if _name(fold) in others:
+def _begin_anew(run: _Run, jobs: Mapping[int, FoldJob], locks: ItemLocks) -> None:
+    """Forget the folds of an earlier run, unless another process is training one of them.
+
+    The lock of the first is kept until it is trained, so that of two such runs one is refused.
+    """
+    folder, config = run.folder, run.config
+    folds = sorted({*jobs, *(folds_in(folder) if config.folds == range(config.k) else ())})
+    for fold in folds:
+        holder = locks.take(_name(fold))
+        if holder is not None:
             raise UsageError(
-                f"{_name(fold)} in {folder} is being trained by {others[_name(fold)]}; pass --resume to share the "
-                "folds with it, or take another --exp_code"
+                f"{_name(fold)} in {folder} is being trained by {holder}; pass --resume to share the folds with it, "
+                "or take another --exp_code"
             )
+    for fold in folds:
+        forget_fold(folder, fold)
+    forget_summary(folder, config.folds, config.k)
+    for fold in folds:
+        if fold != min(jobs):
+            locks.give_back(_name(fold))
 
 
 def _name(fold: int) -> str:

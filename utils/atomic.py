@@ -83,7 +83,7 @@ def remove_leftovers(*folders: Path, below: bool = False) -> int:
         with suppress(FileNotFoundError):  # another process cleans up as well
             path.unlink()
     if left:
-        logger.info("removed %d half-written files of a run that was killed, such as %s", len(left), left[0])
+        logger.info("removed %d half-written files of processes that were killed, such as %s", len(left), left[0])
     return len(left)
 
 

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from utils.errors import EXIT_SOME_FAILED, EXIT_WRONG_USE, ItemError, UsageError, one_line
+from utils.item_words import note_begin
 from utils.limits import DEFAULT_TIMEOUT_S
 from utils.logging import set_up_logging
 from utils.run_log import RunLog, note_flags
@@ -249,6 +250,7 @@ def program(main: Callable[[Sequence[str] | None], int]) -> Main:
     @functools.wraps(main)
     def wrapped(argv: Sequence[str] | None = None) -> int:
         set_up_logging()
+        note_begin()
         if argv is not None:
             return _exit_code(main, argv)
         with RunLog(Path(main.__code__.co_filename).stem) as log:

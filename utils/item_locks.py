@@ -1,8 +1,8 @@
 """Who works on which item of a shared folder: a file an item, so that several processes and machines do each once.
 
 A lock is published by one hard link, which is atomic on NFS too (``man 2 open``, O_EXCL), where file locks often are
-missing. It holds host, process and time. A lock is stale when its process, on this machine, is gone, or when it has
-given no sign of life for a while; clocks of other machines play no part, as both times are the file system's.
+missing. It holds host, process and time. A lock is stale when its process, on this machine, is gone, or, on another,
+has given no sign of life for a while; clocks of machines play no part, as both times are the file system's.
 """
 
 import json
@@ -11,23 +11,26 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from utils.atomic import PREFIX as PART_PREFIX
 from utils.atomic import remove_leftovers
+from utils.item_words import ItemWords
+from utils.lock_folder import LockFolder, short
 from utils.process_identity import ProcessIdentity, this_process
 
 logger = logging.getLogger(__name__)
 
-LOCKS = ".locks"  # below the folder of results
 SUFFIX = ".lock"
 SIGN_OF_LIFE_S = 60.0
 SILENT_AFTER_S = 15 * 60.0
-RETRY_S = 0.05
+SILENT_TABLE_AFTER_S = 3 * SIGN_OF_LIFE_S  # of what is held for a moment and waited for by all
+RETRY_S, SLOW_RETRY_S = 0.05, 1.0
+TELL_AFTER_S = 10.0
+LOOK_AGAIN_S = 2.0  # whether another process has done what is waited for
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is, or was, a process of this machine."""
+        identity = ProcessIdentity.parse(self.process)
+        return identity is not None and identity.is_here
 
     @property
     def is_gone(self) -> bool:
@@ -58,36 +67,51 @@ class ItemLocks:
     Args:
         folder: the folder of results.
         silent_after_s: how long a holder on another machine may give no sign of life.
+        purpose: see ``ItemWords``.
+
+    Attributes:
+        words: what came of items.
     """
 
-    def __init__(self, folder: Path, silent_after_s: float = SILENT_AFTER_S) -> None:
-        self._folder = folder / LOCKS
+    def __init__(self, folder: Path, silent_after_s: float = SILENT_AFTER_S, purpose: str = "") -> None:
+        self._folder = LockFolder(folder)
         self._silent_after_s = silent_after_s
+        self.words = ItemWords(self._folder, purpose)
+        self._has_told = False
         self._held: set[str] = set()
         self._mutex = threading.Lock()
         self._is_over = threading.Event()
         self._alive: threading.Thread | None = None
 
     def __enter__(self) -> "ItemLocks":
-        remove_leftovers(self._folder)
+        remove_leftovers(self._folder.path)
         for item_id in self._items():
             holder = self.holder(item_id)
             if holder is not None:
-                self._remove_if_stale(item_id, holder)
+                self._remove_if_stale(item_id, holder, self._silent_after_s)
+        self.words.open()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def take(self, item_id: str) -> Holder | None:
+    def take(self, item_id: str, silent_after_s: float | None = None) -> Holder | None:
         """Take the lock of an item, and tell who has it if that cannot be.
 
+        Args:
+            item_id: the item.
+            silent_after_s: as for all locks of the folder, for this one.
+
         Returns:
-            None where the lock is ours now.
+            None where the lock is ours now, or was before.
         """
+        if item_id in self._held:
+            return None
         while not self._publish(item_id):
             holder = self.holder(item_id)
-            if holder is not None and not self._remove_if_stale(item_id, holder):
+            if holder is not None and not self._remove_if_stale(
+                item_id, holder, silent_after_s or self._silent_after_s
+            ):
                 return holder
         self._keep_alive(item_id)
         return None
@@ -106,18 +130,37 @@ class ItemLocks:
 
     def others(self) -> dict[str, Holder]:
         """Return the items that other living processes hold."""
-        holders = {name: self.holder(name) for name in self._items() if name not in self._held}
+        held = {short(item_id) for item_id in self._held}
+        holders = {name: self.holder(name) for name in self._items() if name not in held}
         return {
             name: holder
             for name, holder in holders.items()
-            if holder is not None and not (holder.is_gone or self._is_silent(name))
+            if holder is not None and not self._is_stale(name, holder, self._silent_after_s)
         }
+
+    def wait_for_any(self, item_ids: Collection[str]) -> None:
+        """Wait until one of the items at least is no longer under way elsewhere; says so once."""
+        while True:
+            others = self.others()
+            holders = {item_id: others[short(item_id)] for item_id in item_ids if short(item_id) in others}
+            if len(holders) < len(item_ids):
+                return
+            if not self._has_told:
+                item_id, holder = next(iter(holders.items()))
+                logger.info("waiting for other processes: %d items, such as %s (%s)", len(holders), item_id, holder)
+                self._has_told = True
+            time.sleep(LOOK_AGAIN_S)
 
     @contextmanager
     def holding(self, item_id: str) -> Iterator[None]:
         """Hold a lock for a moment, after waiting for whoever has it."""
-        while self.take(item_id) is not None:
-            time.sleep(RETRY_S)
+        retry_s, began_s, is_told = RETRY_S, time.monotonic(), False
+        while (holder := self.take(item_id, SILENT_TABLE_AFTER_S)) is not None:
+            if not is_told and time.monotonic() - began_s > TELL_AFTER_S:
+                logger.info("waiting for %s, which %s is writing", item_id, holder)
+                is_told = True
+            time.sleep(retry_s)
+            retry_s = min(2 * retry_s, SLOW_RETRY_S)
         try:
             yield
         finally:
@@ -130,20 +173,21 @@ class ItemLocks:
             self._alive.join()
         for item_id in list(self._held):
             self.give_back(item_id)
+        self.words.close()
         with suppress(OSError):
-            self._folder.rmdir()
+            self._folder.path.rmdir()
 
     def _items(self) -> list[str]:
-        return [path.name.removesuffix(SUFFIX) for path in self._folder.glob(f"*{SUFFIX}")]
+        return [path.name.removesuffix(SUFFIX) for path in self._folder.path.glob(f"*{SUFFIX}")]
 
     def _path(self, item_id: str) -> Path:
-        return self._folder / f"{item_id}{SUFFIX}"
+        return self._folder.file(item_id, SUFFIX)
 
     def _publish(self, item_id: str) -> bool:
         """Create the lock's file with all it holds at once; False if there is one."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         text = json.dumps(asdict(Holder(socket.gethostname(), os.getpid(), now, str(this_process()))))
-        own = self._write_own(text)
+        own = self._folder.write_own(text)
         try:
             self._path(item_id).hardlink_to(own)
         except FileExistsError:  # of a link that was made a network file system may lose the answer, and ask again
@@ -154,29 +198,15 @@ class ItemLocks:
             own.unlink(missing_ok=True)
         return True
 
-    def _write_own(self, text: str) -> Path:
-        """Write a file that no other process writes, in the folder of locks."""
-        own = self._folder / f"{PART_PREFIX}{this_process()}-{threading.get_ident():x}"
-        while True:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            try:
-                own.write_text(text, encoding="utf-8")
-                return own
-            except FileNotFoundError:  # another process, which was the last one, has just removed the folder
-                continue
-            except OSError as error:  # a full disk, say
-                own.unlink(missing_ok=True)
-                raise OSError(error.errno, error.strerror, str(self._folder)) from error
-
-    def _remove_if_stale(self, item_id: str, holder: Holder) -> bool:
+    def _remove_if_stale(self, item_id: str, holder: Holder, silent_after_s: float) -> bool:
         """Remove a lock that nobody keeps alive; False if it is not stale.
 
         It is moved aside first, which only one process can do, and looked at again: another process may have removed
         the stale lock meanwhile, and this would be a new one.
         """
-        if not (holder.is_gone or self._is_silent(item_id)):
+        if not self._is_stale(item_id, holder, silent_after_s):
             return False
-        aside = self._folder / f"{PART_PREFIX}{this_process()}-{item_id}"
+        aside = self._folder.aside(item_id)
         with suppress(FileNotFoundError):
             self._path(item_id).rename(aside)
             if _read_holder(aside) != holder:
@@ -187,15 +217,13 @@ class ItemLocks:
             aside.unlink()
         return True
 
-    def _is_silent(self, item_id: str) -> bool:
-        """Tell whether a lock has had no sign of life; the present time is that of a file written now."""
+    def _is_stale(self, item_id: str, holder: Holder, silent_after_s: float) -> bool:
+        """Tell whether nobody keeps a lock alive; a process of this machine lives as long as it is there."""
+        if holder.is_here:
+            return holder.is_gone
         try:
-            last = self._path(item_id).stat().st_mtime
-            own = self._write_own("")
-            try:
-                return own.stat().st_mtime - last > self._silent_after_s
-            finally:
-                own.unlink(missing_ok=True)
+            last_s = self._path(item_id).stat().st_mtime
+            return self._folder.now_s() - last_s > silent_after_s
         except FileNotFoundError:
             return False
 

@@ -67,6 +67,20 @@ def check_id(text: str, *, where: str) -> str:
     return text
 
 
+def is_file_name(text: str) -> bool:
+    """Tell whether a file may be called that; ``check_id`` wants more of a slide."""
+    return bool(text) and text not in {".", ".."} and not any(c in text for c in "/\0\n\r")
+
+
+def fault_of_name(name: str) -> str:
+    """Say why the file of a slide must be renamed before anything can be named after it; empty: it need not be."""
+    try:
+        checked_slide_id(name, where="rename it")
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
 def checked_slide_id(name: str, *, where: str) -> str:
     """Return the id of a slide named with or without its extension, or raise a UsageError where it is no name."""
     return check_id(slide_id_of(check_id(name, where=where)), where=where)  # ...svs would leave two dots

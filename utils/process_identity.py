@@ -8,6 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 PROC = Path("/proc")  # of Linux; elsewhere a process is known by its number alone
+NETWORK = Path("/sys/class/net")
+MACHINE_ID = Path("/etc/machine-id")
+NO_CONTAINER = "pid:[4026531836]"  # the numbering of processes that Linux begins with
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class ProcessIdentity:
     """One process among all machines.
 
     Attributes:
-        place: where process numbers count: a digest of host and, in a container, its own numbering.
+        place: where process numbers count: a digest of the machine and, in a container, its own numbering.
         pid: its number there.
         start: when it started, in ticks since the machine did, so that a number used again is not mistaken; 0: unknown.
     """
@@ -45,7 +48,7 @@ class ProcessIdentity:
     @property
     def is_gone(self) -> bool:
         """Whether it was a process of this machine and has ended; of other machines nothing is known."""
-        return self.is_here and not (_exists(self.pid) and self.start in (0, _start_of(self.pid)))
+        return self.is_here and not (_exists(self.pid) and _may_be_same(self.start, _start_of(self.pid)))
 
 
 def this_process() -> ProcessIdentity:
@@ -55,9 +58,35 @@ def this_process() -> ProcessIdentity:
 
 @lru_cache(1)
 def _place() -> str:
-    numbering = PROC / "self" / "ns" / "pid"
-    where = f"{socket.gethostname()}/{numbering.readlink() if numbering.is_symlink() else ''}"
+    """Tell machines apart, and the containers on each; one machine stays the same when it is started anew.
+
+    Machines may share their name (``localhost``) and what their disk was copied from, but no network card. Containers
+    have neither of their own; for them it is the time that the machine is up.
+    """
+    numbering = _link_at(PROC / "self" / "ns" / "pid")
+    cards = [_text_of(card.parent / "address") for card in sorted(NETWORK.glob("*/device"))]
+    up = "" if numbering == NO_CONTAINER else _text_of(PROC / "sys" / "kernel" / "random" / "boot_id")
+    where = "/".join([socket.gethostname(), _text_of(MACHINE_ID), numbering, up, *cards])
     return hashlib.sha256(where.encode()).hexdigest()[:8]
+
+
+def _link_at(path: Path) -> str:
+    try:
+        return str(path.readlink())
+    except OSError:
+        return ""
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _may_be_same(told: int, found: int) -> bool:
+    """Compare two starts; of a process of somebody else it may be hidden."""
+    return 0 in (told, found) or told == found
 
 
 def _exists(pid: int) -> bool:

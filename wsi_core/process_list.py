@@ -6,15 +6,17 @@ Columns of their own are kept.
 
 import difflib
 import logging
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from utils.errors import UsageError
-from utils.names import distinct_slide_ids
+from utils.names import checked_slide_id, is_file_name, slide_id_of
 from utils.switches import is_on
 from utils.tables import read_text_table, write_table
+from utils.wording import few
 from wsi_core.params import PARAM_NAMES, RESOLUTION_NAMES, SlideParams, SlideResolution, parse_params, parse_resolution
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,17 @@ def names_in(path: Path) -> set[str]:
         return set()
 
 
+def _require_names(names: Sequence[str], *, where: str) -> None:
+    """Refuse names that no file has, and slides that are there twice: by one name, or with and without extension."""
+    for name in names:
+        if not is_file_name(name):
+            checked_slide_id(name, where=where)  # which says what is wrong with it
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    twice |= {slide_id_of(name) for name in names if slide_id_of(name) != name} & set(names)
+    if twice:
+        raise UsageError(f"{where}: slide {few(sorted(map(slide_id_of, twice)))} is there more than once")
+
+
 def _warn_of_misspelt(table: pd.DataFrame, path: Path) -> None:
     """Name columns that have no effect, as they are almost, but not quite, those of a parameter."""
     known = (*COLUMNS, *REPORT_COLUMNS, *RESOLUTION_NAMES)
@@ -74,11 +87,13 @@ class ProcessList:
     def read(cls, path: Path, defaults: SlideParams) -> "ProcessList":
         """Read a list; absent columns and empty cells take ``defaults``, process 1 and status ``tbp``.
 
+        Files that cannot be slides, or have the id of another one, may be in it: their turn tells.
+
         Raises:
-            UsageError: no such file, no ``slide_id``, a slide twice, or a cell that is not allowed.
+            UsageError: no such file, no ``slide_id``, a name that is none or is there twice, or a wrong cell.
         """
         table = read_text_table(path, required=("slide_id",), kind="process list")
-        distinct_slide_ids(table["slide_id"], where=f"process list {path}")
+        _require_names(list(table["slide_id"]), where=f"process list {path}")
         _warn_of_misspelt(table, path)
         params = []
         for row in table.to_dict("records"):

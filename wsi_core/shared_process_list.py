@@ -1,5 +1,6 @@
 """The process list on disk while it is filled in, perhaps by several processes at once, each for slides of its own."""
 
+import logging
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -8,6 +9,8 @@ from utils.errors import UsageError
 from utils.item_locks import ItemLocks
 from wsi_core.params import SlideParams
 from wsi_core.process_list import ProcessList
+
+logger = logging.getLogger(__name__)
 
 SHARE_OF_TIME = 0.05  # that writing may take: a list of very many slides is not written after every one
 QUICK_S = 0.25
@@ -69,8 +72,8 @@ class SharedProcessList:
             return
         try:
             self.slides.take_rows_of(ProcessList.read(self._path, SlideParams()), self._of_others)
-        except UsageError:  # damaged by hand: it is written anew
-            return
+        except UsageError as error:
+            logger.warning("written anew, with what this run knows: %s", error)
 
 
 def _signature(path: Path) -> tuple[int, ...]:

@@ -19,7 +19,8 @@ from models.checkpoint import read_checkpoint
 from models.checkpoint_facts import CheckpointConfig
 from stages.run_files import FoldRecord
 from tests.reliability.programs import TEMPORARY, Program
-from utils.item_locks import LOCKS, Holder
+from utils.item_locks import Holder
+from utils.lock_folder import LOCKS
 from utils.run_log import FOLDER as RUN_LOGS
 from utils.tables import read_text_table
 from utils.torch_file import read_torch_file

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from functools import partial
 
@@ -12,7 +13,8 @@ from stages.engines import EngineSettings, opened
 from stages.isolation import Crash
 from stages.runner import Result, run_each
 from utils.atomic import atomic_path
-from utils.item_locks import LOCKS, ItemLocks
+from utils.item_locks import ItemLocks
+from utils.lock_folder import LOCKS
 
 
 def double(number):
@@ -116,12 +118,13 @@ def note(folder, name):
 
 def test_what_another_process_has_under_way_is_waited_for(tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr("stages.runner.LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr("utils.item_locks.LOOK_AGAIN_S", 0.05)
     other = ItemLocks(tmp_path)
     other.take("b")
     tasks = {name: partial(note, tmp_path, name) for name in "abc"}
     with ItemLocks(tmp_path) as locks:
-        # the other one is done with it when all else is done
-        run_each(tasks, locks=locks, on_result=lambda result: result.item_id == "c" and other.give_back("b"))
+        # the other one is done with it a while after all else is done
+        later = threading.Timer(0.2, other.give_back, ["b"])
+        run_each(tasks, locks=locks, on_result=lambda result: result.item_id == "c" and later.start())
     assert (tmp_path / "done").read_text().split() == ["a", "c", "b"] and "waiting for other processes" in caplog.text
     assert not (tmp_path / LOCKS).exists()

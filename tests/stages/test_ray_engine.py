@@ -12,7 +12,8 @@ from stages.isolation import Crash
 from stages.runner import Result, run_each
 from tests.stages.test_engines import die, double, hang, note
 from utils.errors import UsageError
-from utils.item_locks import LOCKS, ItemLocks
+from utils.item_locks import ItemLocks
+from utils.lock_folder import LOCKS
 
 # not imported here: Ray reads the environment when it is imported, and the engine sets that before
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install '.[ray]'")

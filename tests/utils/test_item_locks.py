@@ -11,7 +11,8 @@ from multiprocessing import get_context
 import pytest
 
 from utils.atomic import atomic_path, remove_leftovers
-from utils.item_locks import LOCKS, ItemLocks
+from utils.item_locks import ItemLocks
+from utils.lock_folder import LOCKS
 from utils.process_identity import ProcessIdentity, this_process
 
 

@@ -1,0 +1,82 @@
+"""What came of items, left for processes that work for the same purpose on the same folder at the same time.
+
+A slide that is done shows in the results. One that fails does not, nor one that is to be made again: without a word
+each process would work on it, one after the other.
+"""
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from utils.atomic import PREFIX
+from utils.lock_folder import LockFolder
+from utils.process_identity import ProcessIdentity
+
+SUFFIX = ".done"
+HERE = "here-"
+
+_begun_s: float | None = None  # by the clock of this process
+
+
+def note_begin() -> None:
+    """Let words count from now on: processes that are started together take different times for their imports."""
+    global _begun_s
+    _begun_s = time.monotonic()
+
+
+class ItemWords:
+    """The words of one folder of results; those from before the program began count for nothing.
+
+    A file tells others that somebody is here who may read them; ``close`` takes it away, and the last one all words.
+
+    Args:
+        folder: the folder of locks.
+        purpose: what is done to the items; empty: nothing that anybody shares.
+    """
+
+    def __init__(self, folder: LockFolder, purpose: str) -> None:
+        self._folder = folder
+        self._purpose = purpose
+        self._here = folder.aside(f"{HERE}{id(self):x}")
+        age_s = 0.0 if _begun_s is None else time.monotonic() - _begun_s
+        self._since_s = folder.now_s() - age_s if purpose else 0.0
+
+    def open(self) -> None:
+        """Tell others that words are wanted."""
+        if self._purpose:
+            self._folder.write_own("").replace(self._here)
+
+    def leave(self, item_id: str, word: str) -> None:
+        """Leave word of an item whose lock is held; on a full disk there is none, and others work on it too."""
+        if self._purpose:
+            with suppress(OSError):
+                own = self._folder.write_own(json.dumps({"purpose": self._purpose, "word": word}))
+                own.replace(self._file(item_id))
+
+    def of(self, item_id: str) -> str | None:
+        """Return the word that a process with the same purpose has left of an item, if any."""
+        if not self._purpose:
+            return None
+        path = self._file(item_id)
+        try:
+            left = json.loads(path.read_text(encoding="utf-8"))
+            counts = left["purpose"] == self._purpose and path.stat().st_mtime > self._since_s
+            return str(left["word"]) if counts else None
+        except (OSError, ValueError, TypeError, LookupError):  # there is none, or by a stranger
+            return None
+
+    def close(self) -> None:
+        """Remove all words, unless somebody is left to read them."""
+        self._here.unlink(missing_ok=True)
+        if not any(map(_lives, self._folder.path.glob(f"{PREFIX}*-{HERE}*"))):
+            for path in self._folder.path.glob(f"*{SUFFIX}"):
+                path.unlink(missing_ok=True)
+
+    def _file(self, item_id: str) -> Path:
+        return self._folder.file(item_id, SUFFIX)
+
+
+def _lives(here: Path) -> bool:
+    identity = ProcessIdentity.parse(here.name.removeprefix(PREFIX).partition(f"-{HERE}")[0])
+    return identity is not None and not identity.is_gone
