@@ -249,7 +249,7 @@ def test_steps_below_one_pixel_of_the_slide_are_refused(slide):
         (["--target_mag", "1e9"], "must be from 0.001 to 1000"),
         (["--mpp", "1e9"], "--mpp 1e+09 µm per pixel"),
         (["--mask_dir", "nowhere"], "--mask_dir: no folder 'nowhere'"),
-        (["--mask_dir", "faint.csv"], "faint.csv is a file, no folder"),
+        (["--mask_dir", "small.csv"], "small.csv is a file, no folder"),
         (["--mask_dir", "slides", "--no_seg"], "give one of them"),
         (["--min_tissue", "0.5", "--white_thresh", "300"], "white_thresh 300: must be from 0 to 255"),
     ],

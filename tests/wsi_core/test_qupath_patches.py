@@ -100,9 +100,12 @@ def test_scores_of_other_patches_are_refused_and_leave_no_file(tmp_path, argumen
 
 
 def test_time_grows_as_the_number_of_patches_does(tmp_path):
-    def seconds(count):
+    def seconds_once(count):
         start = time.process_time()
         write_patches_geojson(tmp_path / "a.geojson", np.zeros((count, 2), int), 256, {"a": np.zeros(count)})
         return time.process_time() - start
+
+    def seconds(count):
+        return min(seconds_once(count) for _ in range(3))  # without what else the process does, such as collect garbage
 
     assert seconds(20_000) < 40 * max(seconds(2_000), 1e-3)  # 10 times the patches; the square would be 100
