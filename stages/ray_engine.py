@@ -19,6 +19,7 @@ from utils.errors import UsageError, one_line
 from utils.limits import Limits
 from utils.logging import set_up_logging
 from utils.lookup import PROJECT_ROOT
+from utils.processes import temporary_folder_up_to
 
 
 def _has_token() -> bool:
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 TRIES_AFTER_A_LOSS = 3  # of a task whose machine or process was lost
 QUEUED_PER_SLOT = 2  # one being done, one ready to be
 ANSWER_S = 10.0
+LONGEST_FOLDER = 35  # of sockets, whose names behind it Ray makes long
 LOOK_AGAIN_S = 5.0  # how many slots there are: machines come and go
 
 
@@ -199,7 +201,7 @@ def _connect(settings: EngineSettings) -> None:
     except ConnectionError as error:
         if address != AUTO_ADDRESS:
             raise _no_cluster(address, error) from error
-        start(address="local", include_dashboard=False)
+        start(address="local", include_dashboard=False, _temp_dir=str(temporary_folder_up_to(LONGEST_FOLDER) / "ray"))
     except (RuntimeError, ray.exceptions.RayError) as error:  # such as another version, or another token
         raise _no_cluster(address, error) from error
     finally:

@@ -30,7 +30,8 @@ from utils.process_identity import ProcessIdentity, this_process
 # What workers that read patches need, imported once by the server. A module that is missing there costs time only.
 SLOW_TO_IMPORT = ("torch", "cv2", "pandas", "h5py", "openslide", "skimage.color", "skimage.feature")
 SECONDS_TO_END, SECONDS_TO_CLEAN_UP = 5.0, 2.0
-LONGEST_FOLDER_OF_SOCKETS, SHORT_FOLDER = 70, Path("/tmp")
+LONGEST_FOLDER_OF_SOCKETS = 70
+SHORT_FOLDER = Path("/tmp")
 
 
 def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
@@ -52,10 +53,15 @@ def worker_context(preload: Sequence[str] = SLOW_TO_IMPORT) -> BaseContext:
 def _make_temporary_folder() -> None:
     """Let the sockets of worker processes lie where their names are short enough: ``man 7 unix`` allows 108 letters."""
     usual = tempfile.gettempdir()
-    if len(usual) > LONGEST_FOLDER_OF_SOCKETS and SHORT_FOLDER.is_dir():
-        tempfile.tempdir = str(SHORT_FOLDER)
+    tempfile.tempdir = str(temporary_folder_up_to(LONGEST_FOLDER_OF_SOCKETS))
     get_temp_dir()  # makes and remembers it
     tempfile.tempdir = usual
+
+
+def temporary_folder_up_to(n_letters: int) -> Path:
+    """Return the folder for temporary files, or a shorter one where its name is longer; jobs may have long ones."""
+    usual = Path(tempfile.gettempdir())
+    return SHORT_FOLDER if len(str(usual)) > n_letters and SHORT_FOLDER.is_dir() else usual
 
 
 def _with_project() -> str:

@@ -127,6 +127,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "*.html": _read_html,
     "*.yaml": lambda path: yaml.safe_load(path.read_text()).items(),
     "*.txt": _read_text,
+    f"{LOCKS}/*.done": lambda path: json.loads(path.read_text()),
     f"{LOCKS}/*": lambda path: Holder(**json.loads(path.read_text())),
     f"{RUN_LOGS}/*.log": lambda path: path.read_text(encoding="utf-8"),  # it grows
     f"{LOGS}*": _read_log,

@@ -100,7 +100,8 @@ def write_cohort(folder: Path, n_slides: int = N_SLIDES) -> Path:
 
 def inputs_of(program: Program, finished: Path, folder: Path) -> Path:
     """Copy to ``folder`` what a program reads, from where all of them have run; return the folder."""
-    later = {output for one in PROGRAMS[PROGRAMS.index(program) :] for output in one.outputs}
+    place = [one.file for one in PROGRAMS].index(program.file)
+    later = {output for one in PROGRAMS[place:] for output in one.outputs}
     shutil.copytree(finished, folder, ignore=lambda _, names: later & set(names), copy_function=shutil.copy2)
     (folder / TEMPORARY).mkdir(exist_ok=True)
     return folder
