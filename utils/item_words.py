@@ -67,11 +67,13 @@ class ItemWords:
             return None
 
     def close(self) -> None:
-        """Remove all words, unless somebody is left to read them."""
+        """Remove all words, unless somebody is left to read them, and what those who are gone have left."""
         self._here.unlink(missing_ok=True)
-        if not any(map(_lives, self._folder.path.glob(f"{PREFIX}*-{HERE}*"))):
-            for path in self._folder.path.glob(f"*{SUFFIX}"):
-                path.unlink(missing_ok=True)
+        here = list(self._folder.path.glob(f"{PREFIX}*-{HERE}*"))
+        gone = [path for path in here if not _lives(path)]
+        words = self._folder.path.glob(f"*{SUFFIX}") if len(gone) == len(here) else ()
+        for path in (*gone, *words):
+            path.unlink(missing_ok=True)
 
     def _file(self, item_id: str) -> Path:
         return self._folder.file(item_id, SUFFIX)

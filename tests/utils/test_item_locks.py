@@ -134,3 +134,10 @@ def test_long_names_are_written_too(tmp_path):
 @pytest.mark.parametrize("text", ["", "x", "a-b-c", "12345678-zz-1", "a-1-2-3"])
 def test_what_is_no_identity_is_none(text):
     assert ProcessIdentity.parse(text) is None or str(ProcessIdentity.parse(text)) == text
+
+
+def test_what_a_killed_process_left_beside_the_locks_goes_with_the_last_one(tmp_path):
+    with ItemLocks(tmp_path, purpose="x") as locks:
+        locks.words.leave("a", "done")
+        (tmp_path / LOCKS / f".part-{end_a_process()}-here-7f").touch()
+    assert not list(tmp_path.iterdir())
