@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from utils.errors import UsageError
-from utils.lookup import find_input
+from utils.lookup import PROJECT_ROOT, find_input
 from utils.tables import read_text_table, write_table
 from wsi_core.params import PARAM_NAMES, SlideParams, parse_params
 
@@ -39,7 +39,8 @@ def read_preset(path: Path) -> SlideParams:
     unknown = [c for c in table.columns if c not in COLUMNS]
     if unknown:
         raise UsageError(f"preset {path}: unknown column {', '.join(unknown)}; known: {', '.join(PARAM_NAMES)}")
-    logger.info("preset %s", path)
+    shown = path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path  # the log lies in results
+    logger.info("preset %s", shown)
     return parse_params(table.iloc[0].to_dict(), SlideParams(), where=f"preset {path}")
 
 
