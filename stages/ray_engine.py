@@ -211,7 +211,8 @@ def _connect(settings: EngineSettings) -> None:
     n_nodes = sum(node["Alive"] for node in ray.nodes())
     logger.info(
         "Ray: %d machine%s, %g processors, %g GPUs; a task takes %d and %g of them (--task_cpus, --task_gpus)",
-        n_nodes, "" if n_nodes == 1 else "s", has.get("CPU", 0), has.get("GPU", 0), settings.task_cpus, settings.task_gpus,
+        n_nodes, "" if n_nodes == 1 else "s", has.get("CPU", 0), has.get("GPU", 0),
+        settings.task_cpus, settings.task_gpus,
     )  # fmt: skip
 
 
