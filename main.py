@@ -117,7 +117,8 @@ def build_parser() -> argparse.ArgumentParser:
 @program
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    args = parse_with_config(build_parser(), argv)
+    parser = build_parser()
+    args = parse_with_config(parser, argv)
     flags = {name: value for name, value in vars(args).items() if name != "config" and value is not None}
     from datasets.tasks import TaskFlags
     from models.builder import ModelSettings
@@ -125,7 +126,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from stages.fold import TrainingSettings
     from stages.training import TrainingConfig, train
 
-    engine = EngineSettings(num_workers=args.fold_workers, slide_timeout_s=0, **engine_settings(args, build_parser()))
+    # what a file says of the engine has no effect, and is no mistake, where the command line names another one
+    is_another = args.engine != parser.get_default("engine")
+    settings = engine_settings(args, parser if is_another else build_parser())
+    engine = EngineSettings(num_workers=args.fold_workers, slide_timeout_s=0, **settings)
     model = ModelSettings(
         model_type=args.model_type,
         model_size=args.model_size,

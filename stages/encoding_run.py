@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -14,8 +14,7 @@ from datasets.patches import SlidePatches
 from datasets.sources import Sources
 from models.encoders.build import HowToRun, build_encoder
 from models.encoders.stain import fit_stain
-from stages.encoding import SlideEncoder
-from stages.engines import EngineSettings
+from stages.encoding import EncodedSlide, SlideEncoder
 from stages.extraction_config import ExtractionConfig, checkpoints_of
 from stages.extraction_plan import EncodingJob
 from stages.extraction_report import Speed
@@ -23,7 +22,7 @@ from stages.feature_output import BackgroundWriter, EncoderOutput
 from stages.runner import Result, as_word, run_each, told_by_another
 from utils.device import pick_device
 from utils.errors import ItemError, one_line
-from utils.fingerprint import fingerprint
+from utils.fingerprint import array_sha256, fingerprint
 from utils.item_locks import ItemLocks
 from utils.shard import WHOLE
 
@@ -155,19 +154,18 @@ class _Run:
         self.locks.give_back(slide_id)
         return False
 
-    def _give_back(self, result: Result) -> None:
+    def _leave_word(self, result: Result) -> None:
         if self.locks is not None:
             self.locks.words.leave(result.item_id, as_word(result))
-            self.locks.give_back(result.item_id)
+
+    def _give_back(self, slide_id: str) -> None:
+        if self.locks is not None:
+            self.locks.give_back(slide_id)
 
     def _work(self, slide_id: str, encoder: SlideEncoder, writer: BackgroundWriter) -> Result:
         if encoder.pass_over():
             return self.told.get(slide_id, Result(slide_id, ELSEWHERE))
-        try:
-            encoded = encoder.next_slide()
-        except ItemError as error:
-            self._give_back(Result(slide_id, error.status, one_line(error), failed=True))
-            raise
+        encoded = self._encoded(slide_id, encoder)
         job = self.jobs[slide_id]
         todo = [
             partial(self.outputs[place].write, slide_id, job.slide.patches, encoded, features)
@@ -175,8 +173,20 @@ class _Run:
         ]
         n_bad = len(encoded.bad)
         result = Result(slide_id, "processed", f"{n_bad} patches skipped, {encoded.bad[0].reason}" if n_bad else "")
-        writer.submit(slide_id, [*todo, partial(self._give_back, result)])
+        writer.submit(slide_id, todo, partial(self._leave_word, result), partial(self._give_back, slide_id))
         return result
+
+    def _encoded(self, slide_id: str, encoder: SlideEncoder) -> EncodedSlide:
+        """Encode the next slide; one that fails is given back at once."""
+        with ExitStack() as on_failure:
+            on_failure.callback(self._give_back, slide_id)
+            try:
+                encoded = encoder.next_slide()
+            except ItemError as error:
+                self._leave_word(Result(slide_id, error.status, one_line(error), failed=True))
+                raise
+            on_failure.pop_all()
+        return encoded
 
 
 def is_encoded_here(result: Result) -> bool:
@@ -211,10 +221,15 @@ def _with_failed_writes(results: Sequence[Result], failures: Mapping[str, str]) 
     ]
 
 
-def locks_of(config: ExtractionConfig) -> ItemLocks:
-    """Return the locks of the folder of features."""
-    same = replace(config, engine=EngineSettings(), shard=WHOLE, num_workers=None, gpus=())  # however it is done
-    return ItemLocks(Path(config.feat_dir), purpose=fingerprint(config=same))
+def locks_of(jobs: Mapping[str, EncodingJob], config: ExtractionConfig) -> ItemLocks:
+    """Return the locks of the folder of features; slides are the same where their patches are."""
+    same = replace(config, engine=config.engine.limits_alone, shard=WHOLE, num_workers=None, gpus=())
+
+    def purpose(slide_id: str) -> str:
+        patches = jobs[slide_id].slide.patches
+        return fingerprint(config=same, coords=array_sha256(patches.coords), **patches.reading.as_text())
+
+    return ItemLocks(Path(config.feat_dir), purpose=purpose)
 
 
 def encode_share(
@@ -224,7 +239,7 @@ def encode_share(
     torch.cuda.set_device(device)
     n_patches = sum(len(job.slide.patches) for job in jobs.values())
     outputs = outputs_of(config, sides_of(jobs), n_patches, device)
-    with locks_of(config) as locks:
+    with locks_of(jobs, config) as locks:
         return encode(jobs, outputs, config, locks)
 
 

@@ -47,6 +47,11 @@ class EngineSettings:
         """What an item may take."""
         return Limits(self.slide_timeout_s or None, self.slide_memory_gb)
 
+    @property
+    def limits_alone(self) -> "EngineSettings":
+        """These settings, as far as they decide what comes of an item."""
+        return EngineSettings(slide_timeout_s=self.slide_timeout_s, slide_memory_gb=self.slide_memory_gb)
+
 
 class Engine(Protocol):
     """Does tasks."""

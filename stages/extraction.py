@@ -81,7 +81,7 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
     dtypes = {dtype_of(config.dtype, output.encoder.spec, devices[0]) for output in outputs}
     remove_leftovers(*_folders_of(outputs))
     if is_here:
-        with locks_of(config) as locks:
+        with locks_of(jobs, config) as locks:
             results, speed = encode(jobs, outputs, config, locks)
     else:
         outputs.clear()  # and the memory that they take
@@ -105,7 +105,7 @@ def _on_cluster(
     sizes = {slide_id: len(job.slide.patches) for slide_id, job in jobs.items()}
     sides_px, n_patches = sides_of(jobs), sum(sizes.values())
     lone = (LoneSlide(slide_id, job, config, sides_px, n_patches) for slide_id, job in jobs.items())
-    with locks_of(config) as locks:
+    with locks_of(jobs, config) as locks:
         tasks = {slide.slide_id: partial(encode_alone, slide) for slide in lone}
         results = run_each(tasks, engine=cluster, locks=locks)
     n_encoded = sum(sizes[result.item_id] for result in results if is_encoded_here(result))

@@ -30,6 +30,8 @@ from utils.atomic import finished_files
 from utils.errors import UsageError, one_line
 from wsi_core.coords_file import PatchCoords
 
+Action = Callable[[], object]
+
 logger = logging.getLogger(__name__)
 
 SLIDE_POOLED_DIR = "slide_mean"
@@ -117,6 +119,10 @@ def folder_of(feat_dir: Path, name: str, n_encoders: int) -> Path:
     return feat_dir if n_encoders == 1 else feat_dir / re.sub(r"[^\w.@-]+", "_", name)
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class BackgroundWriter:
     """Writes while the next slide is encoded; use it inside a ``with``, which waits for what is still to be written."""
 
@@ -133,10 +139,19 @@ class BackgroundWriter:
     ) -> None:
         self._thread.shutdown(wait=True)
 
-    def submit(self, slide_id: str, writes: Sequence[Callable[[], None]]) -> None:
-        """Write a slide's files, after those before; no more than one slide waits in memory."""
+    def submit(
+        self, slide_id: str, writes: Sequence[Action], once_written: Action = _nothing, at_the_end: Action = _nothing
+    ) -> None:
+        """Write a slide's files, after those before; no more than one slide waits in memory.
+
+        Args:
+            slide_id: the slide.
+            writes: write a file each.
+            once_written: done when all are there.
+            at_the_end: done in any case.
+        """
         self._wait()
-        future = self._thread.submit(_do_all, writes)
+        future = self._thread.submit(_do_all, writes, once_written, at_the_end)
         future.add_done_callback(partial(_tell_failure, slide_id))
         self._last = slide_id, future
 
@@ -162,7 +177,11 @@ def _tell_failure(slide_id: str, future: "Future[None]") -> None:
         logger.error("%s: failed_write: %s", slide_id, one_line(error))
 
 
-def _do_all(writes: Sequence[Callable[[], None]]) -> None:
-    with ExitStack() as stack:  # what one encoder cannot write does not keep the others from it
-        for write in reversed(writes):
-            stack.callback(write)
+def _do_all(writes: Sequence[Action], once_written: Action, at_the_end: Action) -> None:
+    try:
+        with ExitStack() as stack:  # what one encoder cannot write does not keep the others from it
+            for write in reversed(writes):
+                stack.callback(write)
+        once_written()
+    finally:
+        at_the_end()

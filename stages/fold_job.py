@@ -59,7 +59,6 @@ class FoldJob:
         folder: of the run.
         device: where to compute.
         log_data: write tensorboard logs.
-        resume: go on where an interrupted run stopped.
         threads: of the processor; None: as many as there are.
         n_at_once: folds that share the device.
     """
@@ -74,7 +73,6 @@ class FoldJob:
     folder: Path
     device: torch.device
     log_data: bool = False
-    resume: bool = False
     threads: int | None = None
     n_at_once: int = 1
 
@@ -93,13 +91,17 @@ class FoldJob:
 
 
 def run_fold(job: FoldJob) -> Result:
-    """Train a fold and write its files, or keep those of one that is done."""
+    """Train a fold and write its files, go on with one that was interrupted, or keep the files of one that is done.
+
+    What an earlier run left has been forgotten before, where it is not to be kept.
+    """
     name = f"fold {job.fold}"
     keep_freed_memory()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    record = _kept_record(job) if job.resume else None
+    record = _kept_record(job)
     if record is not None:
+        state_path(job.folder, job.fold).unlink(missing_ok=True)  # where a run was killed before it could do so
         return _result(name, KEPT, record)
     place = _place(job)
     write_split(job.folder / f"splits_{job.fold}.csv", SplitIds(*(side.slide_ids for side in job.sides)))
@@ -140,11 +142,8 @@ def _read(files: BagFiles) -> BagCache:
 
 
 def elsewhere(job: FoldJob, threads: int) -> FoldJob:
-    """Return a job without the numbers of its bags, for ``run_fold_elsewhere`` on whichever machine.
-
-    It goes on where one that was lost with its machine stood; what an earlier run left has been forgotten before.
-    """
-    return replace(job, bags=job.bags.without_numbers(), threads=threads, resume=True)
+    """Return a job without the numbers of its bags, for ``run_fold_elsewhere`` on whichever machine."""
+    return replace(job, bags=job.bags.without_numbers(), threads=threads)
 
 
 def run_fold_elsewhere(job: FoldJob, files: BagFiles) -> Result:
@@ -163,7 +162,7 @@ def run_fold_elsewhere(job: FoldJob, files: BagFiles) -> Result:
 def _kept_record(job: FoldJob) -> FoldRecord | None:
     """Return what is said of a fold that is done and whose files can be read; forget one that lost some of them."""
     record = read_fold_record(job.folder, job.fold)
-    if record is None:
+    if record is None or differing_settings(record, job):
         return None
     try:
         read_checkpoint(checkpoint_path(job.folder, job.fold))
@@ -184,7 +183,7 @@ def _place(job: FoldJob) -> FoldPlace:
         log_dir=log_folder(job.folder, job.fold) if job.log_data else None,
         state=state_path(job.folder, job.fold),
         fingerprint=fingerprint(**job.decisive),
-        resume=job.resume,
+        resume=True,
         shows_bar=job.threads is None,
     )
 

@@ -23,6 +23,7 @@ from utils.device import pick_device
 from utils.errors import ItemError, UsageError
 from utils.fingerprint import fingerprint
 from utils.item_locks import ItemLocks
+from utils.item_words import Purpose
 from utils.lookup import find_input, require_folder, require_writable
 from utils.names import check_id, require_apart
 from utils.run_log import start_run_log
@@ -89,14 +90,24 @@ def create_heatmaps(request: HeatmapRequest) -> int:
         start_run_log(production_folder(config), config)
         _warn_of_unlabelled(jobs)
         _remove_leftovers(config)
-        purpose = fingerprint(config=config.model_dump_json(), overwrite=request.overwrite)
-        with ItemLocks(config_copy(config).parent, purpose=purpose) as locks:
+        with ItemLocks(config_copy(config).parent, purpose=_purpose(jobs, request)) as locks:
             drawn, results = _draw_each(jobs, list(rows.values()), engine, locks)
         _remove_leftovers(config)  # of worker processes that died, or had to be ended
     logger.info("predictions: %s", results_table(config))
     if config.export_arguments.report:
         _write_report(config, opening.models, drawn, results, request.shard)
     return summarise(results)
+
+
+def _purpose(jobs: Mapping[str, Job], request: HeatmapRequest) -> Purpose:
+    """Return what is done to a slide, wherever and together with whichever others that is done."""
+
+    def of(name: str) -> str:
+        job, limits = jobs[name], request.engine.limits_alone
+        config = job.config.model_dump_json()
+        return fingerprint(config=config, row=[job.row, job.params], overwrite=job.overwrite, limits=limits)
+
+    return of
 
 
 def _remove_leftovers(config: HeatmapConfig) -> None:

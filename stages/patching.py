@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from stages.engines import Engine, EngineSettings, opened
+from stages.engines import Engine, opened
 from stages.patching_config import PatchingConfig
 from stages.runner import Result, run_each, summarise
 from stages.slide_job import SlideJob
@@ -21,6 +21,7 @@ from utils.atomic import remove_leftovers
 from utils.errors import ItemError, UsageError
 from utils.fingerprint import fingerprint
 from utils.item_locks import ItemLocks
+from utils.item_words import Purpose
 from utils.lookup import require_folder, require_writable
 from utils.names import fault_of_name, names_image, require_apart, slide_id_of, warn_of_alike
 from utils.pictures import save_picture
@@ -76,10 +77,16 @@ def create_patches(config: PatchingConfig) -> int:
     return exit_code
 
 
-def _purpose(jobs: Sequence[SlideJob], config: PatchingConfig) -> str:
-    """Return what is done to the slides, however that is done."""
-    same = replace(config, engine=EngineSettings(), shard=WHOLE)
-    return fingerprint(config=same, rows=[(job.name, job.params, job.resolution) for job in jobs])
+def _purpose(jobs: Sequence[SlideJob], config: PatchingConfig) -> Purpose:
+    """Return what is done to a slide, wherever and together with whichever others that is done."""
+    same = replace(config, engine=config.engine.limits_alone, shard=WHOLE)
+    by_name = {job.name: job for job in jobs}
+
+    def of(name: str) -> str:
+        job = by_name[name]
+        return fingerprint(config=same, row=[job.params, job.resolution, job.fault])
+
+    return of
 
 
 def _patch_each(

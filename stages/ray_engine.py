@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -201,7 +202,7 @@ def _connect(settings: EngineSettings) -> None:
     except ConnectionError as error:
         if address != AUTO_ADDRESS:
             raise _no_cluster(address, error) from error
-        start(address="local", include_dashboard=False, _temp_dir=str(temporary_folder_up_to(LONGEST_FOLDER) / "ray"))
+        start(address="local", include_dashboard=False, _temp_dir=_short_folder())
     except (RuntimeError, ray.exceptions.RayError) as error:  # such as another version, or another token
         raise _no_cluster(address, error) from error
     finally:
@@ -214,6 +215,13 @@ def _connect(settings: EngineSettings) -> None:
         n_nodes, "" if n_nodes == 1 else "s", has.get("CPU", 0), has.get("GPU", 0),
         settings.task_cpus, settings.task_gpus,
     )  # fmt: skip
+
+
+def _short_folder() -> str | None:
+    """Return where Ray has its sockets and logs; None: its usual place, whose name is not too long for them."""
+    short = temporary_folder_up_to(LONGEST_FOLDER)
+    is_usual = short == Path(tempfile.gettempdir()) or "RAY_TMPDIR" in os.environ
+    return None if is_usual else str(short / "ray")
 
 
 def _require_answer(address: str) -> None:

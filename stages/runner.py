@@ -1,5 +1,6 @@
 """The only loop over slides: progress, one failure costs one slide, a summary and an exit code at the end."""
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -137,7 +138,7 @@ def told_by_another(locks: ItemLocks | None, item_id: str, made_type: type | Non
 
 def as_word(result: Result) -> str:
     """Return a result as ``told_by_another`` reads it."""
-    return TypeAdapter(Result).dump_json(result).decode()
+    return json.dumps(TypeAdapter(Result).dump_python(result, mode="json"))  # which takes names that are no UTF-8
 
 
 def _result_of(item_id: str, outcome: Result | Crash, failed_status: str) -> Result:

@@ -63,11 +63,13 @@ from utils.fingerprint import fingerprint
 from utils.item_locks import ItemLocks
 from utils.lookup import require_writable
 from utils.names import check_id
+from utils.process_identity import this_process
 from utils.run_log import start_run_log
 
 logger = logging.getLogger(__name__)
 
 PRELOAD = ("stages.fold_job",)
+OF_RUN = " of run "  # between a fold and the process that is about it
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,7 @@ def train(config: TrainingConfig) -> int:
     require_writable(run.folder, flag="--results_dir")
     # the engine first: a cluster that does not answer costs nothing of an earlier run
     with opened(config.engine, PRELOAD, isolates=False) as engine, ItemLocks(run.folder) as locks:
-        if not config.resume:
-            _begin_anew(run, jobs, locks)
+        _claim(run, jobs, locks)
         remove_leftovers(run.folder, below=True)
         made_from = {"training": run.settings, "features": run.made_from}
         write_settings(run.folder / f"experiment_{config.exp_code}.txt", {**vars(config), **made_from})
@@ -167,26 +168,32 @@ def train(config: TrainingConfig) -> int:
         return _run_folds(run, jobs, engine, locks)
 
 
-def _begin_anew(run: _Run, jobs: Mapping[int, FoldJob], locks: ItemLocks) -> None:
-    """Forget the folds of an earlier run, unless another process is training one of them.
+def _claim(run: _Run, jobs: Mapping[int, FoldJob], locks: ItemLocks) -> None:
+    """Tell other processes which folds this run is about until its end; a run that begins anew wants them alone.
 
-    The lock of the first is kept until it is trained, so that of two such runs one is refused.
+    Raises:
+        UsageError: another run is about one of the folds that this one would begin anew.
     """
+    with locks.holding("beginning"):
+        if not run.config.resume:
+            _forget(run, jobs, locks)
+        for fold in jobs:
+            locks.take(f"{_name(fold)}{OF_RUN}{this_process()}")
+
+
+def _forget(run: _Run, jobs: Mapping[int, FoldJob], locks: ItemLocks) -> None:
     folder, config = run.folder, run.config
-    folds = sorted({*jobs, *(folds_in(folder) if config.folds == range(config.k) else ())})
-    for fold in folds:
-        holder = locks.take(_name(fold))
-        if holder is not None:
+    folds = {*jobs, *(folds_in(folder) if config.folds == range(config.k) else ())}
+    for claim, holder in locks.others().items():
+        name, of_run, _ = claim.partition(OF_RUN)
+        if of_run and name in map(_name, folds):
             raise UsageError(
-                f"{_name(fold)} in {folder} is being trained by {holder}; pass --resume to share the folds with it, "
+                f"{name} in {folder} is being trained by {holder}; pass --resume to share the folds with it, "
                 "or take another --exp_code"
             )
     for fold in folds:
         forget_fold(folder, fold)
     forget_summary(folder, config.folds, config.k)
-    for fold in folds:
-        if fold != min(jobs):
-            locks.give_back(_name(fold))
 
 
 def _name(fold: int) -> str:
@@ -311,7 +318,6 @@ def _jobs(run: _Run) -> dict[int, FoldJob]:
             folder=run.folder,
             device=device,
             log_data=run.config.log_data,
-            resume=run.config.resume,
         )
         for fold, sides in run.splits.items()
     }

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from utils.atomic import remove_leftovers
-from utils.item_words import ItemWords
+from utils.item_words import ItemWords, Purpose
 from utils.lock_folder import LockFolder, short
 from utils.process_identity import ProcessIdentity, this_process
 
@@ -73,10 +73,10 @@ class ItemLocks:
         words: what came of items.
     """
 
-    def __init__(self, folder: Path, silent_after_s: float = SILENT_AFTER_S, purpose: str = "") -> None:
+    def __init__(self, folder: Path, silent_after_s: float = SILENT_AFTER_S, purpose: Purpose | None = None) -> None:
         self._folder = LockFolder(folder)
         self._silent_after_s = silent_after_s
-        self.words = ItemWords(self._folder, purpose)
+        self.words = ItemWords(self._folder, purpose, silent_after_s)
         self._has_told = False
         self._held: set[str] = set()
         self._mutex = threading.Lock()
@@ -90,6 +90,7 @@ class ItemLocks:
             if holder is not None:
                 self._remove_if_stale(item_id, holder, self._silent_after_s)
         self.words.open()
+        self._keep_alive()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -113,7 +114,9 @@ class ItemLocks:
                 item_id, holder, silent_after_s or self._silent_after_s
             ):
                 return holder
-        self._keep_alive(item_id)
+        with self._mutex:
+            self._held.add(item_id)
+        self._keep_alive()
         return None
 
     def give_back(self, item_id: str) -> None:
@@ -227,9 +230,8 @@ class ItemLocks:
         except FileNotFoundError:
             return False
 
-    def _keep_alive(self, item_id: str) -> None:
+    def _keep_alive(self) -> None:
         with self._mutex:
-            self._held.add(item_id)
             if self._alive is None:
                 self._alive = threading.Thread(target=self._give_signs_of_life, daemon=True)
                 self._alive.start()
@@ -241,6 +243,7 @@ class ItemLocks:
             for item_id in held:
                 with suppress(OSError):
                     os.utime(self._path(item_id))
+            self.words.give_sign_of_life()
 
 
 def _read_holder(path: Path) -> Holder | None:

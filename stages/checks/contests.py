@@ -63,13 +63,15 @@ class Contest:
 
     Attributes:
         attempt: tries it, and gives it back at its end.
-        level: how bad it is when that does not work.
+        level: how bad it is when that is not to be had.
         advice: what to do then.
+        when_several_win: how bad it is when it does not work; what is not to be had can be done without.
     """
 
     attempt: Callable[[Path], AbstractContextManager[Won]]
     level: Level
     advice: str
+    when_several_win: Level = "fail"
 
 
 _LOCKS = "not needed: these programs use hard links"
@@ -80,8 +82,8 @@ CONTESTS = {
     "one links": Contest(
         _linked, "warn", "no hard links: use a file system that has them where programs share folders"
     ),
-    "flock": Contest(_locked("flock"), "ok", _LOCKS),
-    "fcntl lock": Contest(_locked("lockf"), "ok", _LOCKS),
+    "flock": Contest(_locked("flock"), "ok", _LOCKS, "ok"),
+    "fcntl lock": Contest(_locked("lockf"), "ok", _LOCKS, "ok"),
 }
 
 

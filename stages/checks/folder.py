@@ -146,4 +146,4 @@ def of_contests(probe: Path) -> Iterator[Finding]:
             yield Finding(name, kind.level, f"not to be had: {refused[0]}", kind.advice)
         else:
             found = f"{len(wrong)} of {len(rounds)} rounds had {min(wrong)} to {max(wrong)} winners instead of one"
-            yield Finding(name, kind.level, found, kind.advice)
+            yield Finding(name, kind.when_several_win, found, APART if kind.when_several_win == "fail" else kind.advice)

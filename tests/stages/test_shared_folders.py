@@ -1,6 +1,7 @@
 """Processes that share a folder of results: shards, slides that fail, slides that are made again."""
 
 import time
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import create_patches_fp
 import extract_features_fp
 from datasets.features_file import read_provenance
+from stages import feature_output, fold_job
 from stages.run_files import read_fold_record
 from stages.runner import Result, run_each
 from tests.slides import small_slide
@@ -18,7 +20,7 @@ from tests.stages.fabricated import fabricate_picture
 from tests.stages.runs import RUN, train, write_cohort
 from utils.errors import ItemError
 from utils.item_locks import ItemLocks
-from utils.item_words import note_begin
+from utils.item_words import ItemWords, note_begin
 from utils.lock_folder import LOCKS
 
 PRESET = "sthresh,mthresh,close,a_t,a_h,max_n_holes\n15,3,0,0.01,0.01,8\n"
@@ -112,6 +114,10 @@ def test_a_folder_without_a_slide_with_tissue_is_none_to_stop_the_next_stage(sli
     assert extract() == 0
 
 
+def constant(name):
+    return "x"
+
+
 def note_and_fail(name):
     with Path("tried").open("a") as file:
         file.write(name)
@@ -129,7 +135,7 @@ def both(locks):
 
 
 def test_what_processes_at_once_do_is_done_by_one_of_them_also_where_it_fails(caplog):
-    with ItemLocks(Path("out"), purpose="x") as first, ItemLocks(Path("out"), purpose="x") as second:
+    with ItemLocks(Path("out"), purpose=constant) as first, ItemLocks(Path("out"), purpose=constant) as second:
         time.sleep(CLOCK_S)
         done, told = both(first), both(second)
     assert Path("tried").read_text() == "ab"
@@ -141,34 +147,100 @@ def test_what_processes_at_once_do_is_done_by_one_of_them_also_where_it_fails(ca
 
 
 def test_word_counts_for_the_same_purpose_and_from_the_same_time_only():
-    with ItemLocks(Path("out"), purpose="x") as first, ItemLocks(Path("out"), purpose="other") as other:
+    with ItemLocks(Path("out"), purpose=constant) as first, ItemLocks(Path("out"), purpose=str.upper) as other:
         time.sleep(CLOCK_S)
         both(first)
         both(other)
         time.sleep(CLOCK_S)
         note_begin()
-        with ItemLocks(Path("out"), purpose="other") as later:
+        with ItemLocks(Path("out"), purpose=str.upper) as later:
             both(later)
     assert Path("tried").read_text() == "ababab"
 
 
 @pytest.mark.parametrize("left", ["", "[]", '{"purpose": "x", "word": 3}', '{"purpose": "x", "word": "{}"}', "\0"])
 def test_a_damaged_word_counts_for_nothing(left):
-    with ItemLocks(Path("out"), purpose="x") as locks:
+    with ItemLocks(Path("out"), purpose=constant) as locks:
         Path("out", LOCKS, "a.done").write_text(left)
         both(locks)
     assert Path("tried").read_text() == "ab"
+
+
+def test_a_name_that_is_no_text_ends_no_run():
+    result = Result("a", "no_tissue", "no \udce9.tif")
+    with ItemLocks(Path("out"), purpose=constant) as first, ItemLocks(Path("out"), purpose=constant) as second:
+        time.sleep(CLOCK_S)
+        found = [run_each({"a": lambda: result}, locks=locks) for locks in (first, second)]
+    assert all(one.reason == result.reason for (one,) in found)
+
+
+@pytest.mark.parametrize("flags", [[], ["--slide_timeout", "9"], ["--batch_size", "3"]])
+def test_a_word_of_extraction_is_of_the_same_patches_limits_and_flags(slides, monkeypatch, flags):
+    words = []
+    monkeypatch.setattr(ItemWords, "leave", lambda self, item_id, word: words.append(self._purpose(item_id)))
+    patch()
+    extract()
+    extract("--no_auto_skip")
+    first, again = words[-8:-4], words[-4:]
+    extract("--no_auto_skip", *flags)
+    assert not set(first) & set(again) and (words[-4:] == again) == (not flags)
+    patch("--overwrite", "--step_size", "32")
+    extract("--no_auto_skip")
+    assert not set(words[-4:]) & set(again)
+
+
+def test_of_features_that_could_not_be_written_there_is_no_word(slides, monkeypatch):
+    words = []
+    monkeypatch.setattr(ItemWords, "leave", lambda self, item_id, word: words.append((item_id, word)))
+    patch()
+    words.clear()
+    monkeypatch.setattr(feature_output, "write_features", None)
+    assert extract() == 1
+    assert words == [] and not Path("feat", LOCKS).exists()
+
+
+def test_a_fold_that_was_killed_before_its_state_was_removed_leaves_none():
+    write_cohort()
+    train("--k_end", "1")
+    state = RUN / "s_0_resume.pt"
+    state.write_bytes(b"left")
+    assert train("--k_end", "1", "--resume") == 0
+    assert not state.exists()
+
+
+def test_a_fold_that_another_run_trains_meanwhile_is_kept(monkeypatch, caplog):
+    write_cohort()
+    caplog.set_level("INFO")
+    train("--k_end", "2", "--exp_code", "reference")
+    ours = fold_job.run_fold
+
+    def do_the_other_one_first(job):
+        if job.fold == 0:
+            ours(replace(job, fold=1, sides=other_sides[0]))
+        else:
+            other_sides[:] = [job.sides]
+        return ours(job)
+
+    other_sides = []
+    monkeypatch.setattr("stages.training.run_fold", lambda job: other_sides.append(job.sides) or ours(job))
+    train("--k_end", "2", "--exp_code", "reference")
+    other_sides = other_sides[1:2]
+    monkeypatch.setattr("stages.training.run_fold", do_the_other_one_first)
+    caplog.clear()
+    assert train("--k_end", "2") == 0
+    assert "1 trained" in caplog.text and "1 kept" in caplog.text
 
 
 def test_training_anew_is_refused_while_another_process_trains_a_fold(caplog):
     write_cohort()
     train("--k_end", "2")
     kept = (RUN / "s_0_checkpoint.pt").read_bytes()
-    with ItemLocks(RUN) as another_process:
-        another_process.take("fold 1")
+    with ItemLocks(RUN) as another_run:
+        another_run.take("fold 1 of run x")
         assert train("--k_end", "2") == 2
+        assert train("--k_end", "1") == 0  # the other one is not about that fold
     assert "fold 1 in results/toy_s1 is being trained by process" in caplog.text
-    assert (RUN / "s_0_checkpoint.pt").read_bytes() == kept
+    assert (RUN / "s_0_checkpoint.pt").read_bytes() == kept  # trained again, to the same end
     assert train("--k_end", "2", "--resume") == 0
 
 

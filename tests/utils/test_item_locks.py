@@ -137,7 +137,17 @@ def test_what_is_no_identity_is_none(text):
 
 
 def test_what_a_killed_process_left_beside_the_locks_goes_with_the_last_one(tmp_path):
-    with ItemLocks(tmp_path, purpose="x") as locks:
+    with ItemLocks(tmp_path, purpose=str.upper) as locks:
         locks.words.leave("a", "done")
         (tmp_path / LOCKS / f".part-{end_a_process()}-here-7f").touch()
     assert not list(tmp_path.iterdir())
+
+
+def test_words_stay_for_a_process_on_another_machine_until_it_is_silent(tmp_path):
+    here = tmp_path / LOCKS / f".part-{replace(this_process(), place='elsewhere')}-here-7f"
+    for age_s, is_left in ((50, True), (200, False)):
+        with ItemLocks(tmp_path, silent_after_s=100, purpose=str.upper) as locks:
+            locks.words.leave("a", "done")
+            here.touch()
+            os.utime(here, (time.time() - age_s,) * 2)
+        assert (tmp_path / LOCKS / "a.done").exists() == is_left
