@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -84,13 +84,16 @@ class ItemLocks:
         self._alive: threading.Thread | None = None
 
     def __enter__(self) -> "ItemLocks":
-        remove_leftovers(self._folder.path)
-        for item_id in self._items():
-            holder = self.holder(item_id)
-            if holder is not None:
-                self._remove_if_stale(item_id, holder, self._silent_after_s)
-        self.words.open()
-        self._keep_alive()
+        with ExitStack() as on_failure:  # such as Ctrl-C
+            on_failure.callback(self.close)
+            remove_leftovers(self._folder.path)
+            for item_id in self._items():
+                holder = self.holder(item_id)
+                if holder is not None:
+                    self._remove_if_stale(item_id, holder, self._silent_after_s)
+            self.words.open()
+            self._keep_alive()
+            on_failure.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -127,7 +127,6 @@ def job_of(cohort: Cohort, golden: dict, sides: Sides, bags: BagCache, folder: P
         task={},
         folder=folder,
         device=torch.device("cpu"),
-        resume=True,
     )
 
 

@@ -151,3 +151,13 @@ def test_words_stay_for_a_process_on_another_machine_until_it_is_silent(tmp_path
             here.touch()
             os.utime(here, (time.time() - age_s,) * 2)
         assert (tmp_path / LOCKS / "a.done").exists() == is_left
+
+
+def test_an_interrupt_while_locks_are_opened_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ItemLocks, "_keep_alive", interrupt)
+    with pytest.raises(KeyboardInterrupt), ItemLocks(tmp_path, purpose=str.upper):
+        raise AssertionError("it was opened")
+    assert not list(tmp_path.iterdir())
