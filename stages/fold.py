@@ -77,9 +77,8 @@ class FoldPlace:
         fold: number of the split, for messages.
         checkpoint: where the parameters go.
         log_dir: folder for tensorboard logs; None writes none.
-        state: where the fold's state is kept while it is trained; None keeps none.
+        state: where the fold's state is kept while it is trained, and from where it goes on; None keeps none.
         fingerprint: of what is trained; a state of something else does not serve.
-        resume: go on from the state, if there is one.
         shows_bar: show a bar of epochs; folds side by side say now and then how far they are.
     """
 
@@ -88,7 +87,6 @@ class FoldPlace:
     log_dir: Path | None = None
     state: Path | None = None
     fingerprint: str = ""
-    resume: bool = False
     shows_bar: bool = True
 
 
@@ -179,7 +177,7 @@ class _Trainer:
     def resume(self) -> int:
         """Go on from the state of an interrupted fold, if there is one, and return the next epoch."""
         place = self._place
-        state = read_fold_state(place.state) if place.state and place.resume else None
+        state = read_fold_state(place.state) if place.state else None
         if state is None or state.fingerprint != place.fingerprint:
             return 0
         self._model.load_state_dict(state.model)

@@ -183,7 +183,6 @@ def _place(job: FoldJob) -> FoldPlace:
         log_dir=log_folder(job.folder, job.fold) if job.log_data else None,
         state=state_path(job.folder, job.fold),
         fingerprint=fingerprint(**job.decisive),
-        resume=True,
         shows_bar=job.threads is None,
     )
 
