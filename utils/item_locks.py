@@ -87,10 +87,7 @@ class ItemLocks:
         with ExitStack() as on_failure:  # such as Ctrl-C
             on_failure.callback(self.close)
             remove_leftovers(self._folder.path)
-            for item_id in self._items():
-                holder = self.holder(item_id)
-                if holder is not None:
-                    self._remove_if_stale(item_id, holder, self._silent_after_s)
+            self._remove_stale()
             self.words.open()
             self._keep_alive()
             on_failure.pop_all()
@@ -113,10 +110,11 @@ class ItemLocks:
             return None
         while not self._publish(item_id):
             holder = self.holder(item_id)
-            if holder is not None and not self._remove_if_stale(
-                item_id, holder, silent_after_s or self._silent_after_s
-            ):
+            if holder is None:
+                continue
+            if not self._remove_if_stale(item_id, holder, silent_after_s or self._silent_after_s):
                 return holder
+            logger.info("%s: lock of %s, which is gone, removed", item_id, holder)
         with self._mutex:
             self._held.add(item_id)
         self._keep_alive()
@@ -204,6 +202,17 @@ class ItemLocks:
             own.unlink(missing_ok=True)
         return True
 
+    def _remove_stale(self) -> None:
+        """Remove all locks that nobody keeps alive, and say so once."""
+        holders = {item_id: self.holder(item_id) for item_id in self._items()}
+        removed = [
+            f"{item_id} ({holder})"
+            for item_id, holder in holders.items()
+            if holder is not None and self._remove_if_stale(item_id, holder, self._silent_after_s)
+        ]
+        if removed:
+            logger.info("removed %d locks of processes that are gone, such as %s", len(removed), removed[0])
+
     def _remove_if_stale(self, item_id: str, holder: Holder, silent_after_s: float) -> bool:
         """Remove a lock that nobody keeps alive; False if it is not stale.
 
@@ -218,8 +227,6 @@ class ItemLocks:
             if _read_holder(aside) != holder:
                 with suppress(OSError):
                     self._path(item_id).hardlink_to(aside)
-            else:
-                logger.info("%s: lock of %s, which is gone, removed", item_id, holder)
             aside.unlink()
         return True
 

@@ -161,3 +161,14 @@ def test_an_interrupt_while_locks_are_opened_leaves_nothing(tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt), ItemLocks(tmp_path, purpose=str.upper):
         raise AssertionError("it was opened")
     assert not list(tmp_path.iterdir())
+
+
+def test_locks_of_processes_that_are_gone_go_with_one_word_for_all(tmp_path, caplog):
+    caplog.set_level("INFO")
+    dead, gone = ItemLocks(tmp_path), end_a_process()
+    for item_id in ("a", "b", "c"):
+        dead.take(item_id)
+        change_holder(tmp_path, item_id, process=gone)
+    with ItemLocks(tmp_path):
+        (message,) = caplog.messages
+    assert message.startswith("removed 3 locks of processes that are gone, such as ") and not list(tmp_path.iterdir())
