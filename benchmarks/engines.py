@@ -67,7 +67,7 @@ def patch(engine: Engine, slides: Path, save_dir: Path, n_slides: int) -> None:
         source=str(slides), save_dir=str(save_dir), request=request, seg=True, patch=True, stitch=True
     )
     _, jobs = plan_slides(config)
-    with ItemLocks(save_dir) as locks:
+    with ItemLocks(save_dir, purpose=str) as locks:
         results = run_each({job.name: partial(patch_slide, job) for job in jobs[:n_slides]}, engine=engine, locks=locks)
     assert not any(result.failed for result in results), results
 
