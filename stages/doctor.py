@@ -6,7 +6,6 @@ or an address that never answers costs one line. This module imports nothing tha
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,8 +21,9 @@ from typing import IO, Any
 from models.encoders.registry import find_encoder
 from stages.checks.finding import Finding, findings_in
 from stages.checks.probe import probe_in
-from utils.errors import EXIT_DONE, EXIT_SOME_FAILED, UsageError
+from utils.errors import EXIT_DONE, EXIT_SOME_FAILED
 from utils.lookup import PROJECT_ROOT
+from utils.ray_address import require_address
 
 WIDTH = 18  # of the name of a check
 SECONDS_TO_END = 2
@@ -69,7 +69,8 @@ def examine(request: DoctorRequest) -> int:
     """
     for name in request.encoders:
         find_encoder(name)
-    _require_address(request.ray_address)
+    if request.ray_address is not None:
+        require_address(request.ray_address)
     counts: Counter[str] = Counter()
     for heading, findings in _sections(request):
         if heading:
@@ -79,12 +80,6 @@ def examine(request: DoctorRequest) -> int:
             print(_line(finding), flush=True)
     print(", ".join(f"{counts[level]} {level}" for level in ("ok", "warn", "fail")))
     return EXIT_SOME_FAILED if counts["fail"] else EXIT_DONE
-
-
-def _require_address(address: str | None) -> None:
-    """Refuse what --ray_address of the programs does not take either."""
-    if address is not None and re.fullmatch(r"auto|[^/]+:\d+", address) is None:
-        raise UsageError(f"--ray_address {address!r}: auto, or HOST:PORT as `ray start --head` tells it")
 
 
 def _line(finding: Finding) -> str:

@@ -12,13 +12,13 @@ from typing import Protocol, TypeVar
 from stages.isolation import Crash, IsolatedWorker
 from utils.limits import DEFAULT_TIMEOUT_S, NO_LIMITS, Limits
 from utils.processes import end_workers
+from utils.ray_address import AUTO
 
 T = TypeVar("T")
 Tasks = Iterable[tuple[str, Callable[[], T]]]
 Outcomes = Iterator[tuple[str, T | Crash]]
 
 LOCAL, RAY = "local", "ray"
-AUTO_ADDRESS = "auto"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class EngineSettings:
 
     engine: str = LOCAL
     num_workers: int = 1
-    ray_address: str = AUTO_ADDRESS
+    ray_address: str = AUTO
     task_cpus: int = 1
     task_gpus: float = 0.0
     slide_timeout_s: float = DEFAULT_TIMEOUT_S

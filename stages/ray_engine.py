@@ -14,13 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.engines import AUTO_ADDRESS, EngineSettings, Outcomes, Tasks
+from stages.engines import EngineSettings, Outcomes, Tasks
 from stages.isolation import DIED, Crash, IsolatedWorker, Surroundings, Told, tell
 from utils.errors import UsageError, one_line
 from utils.limits import Limits
 from utils.logging import set_up_logging
 from utils.lookup import PROJECT_ROOT
 from utils.processes import temporary_folder_up_to
+from utils.ray_address import AUTO, host_and_port, require_address, require_listener
 
 
 def _has_token() -> bool:
@@ -193,14 +194,13 @@ def _connect(settings: EngineSettings) -> None:
     if not settings.task_gpus:
         variables["CUDA_VISIBLE_DEVICES"] = ""  # else all tasks of a machine would crowd onto its first GPU
     environment = {"env_vars": variables}
-    if address != AUTO_ADDRESS:
-        _require_answer(address)
+    _require_answer(address)
     start = partial(ray.init, runtime_env=environment, logging_level=logging.WARNING)
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         start(address=address)
     except ConnectionError as error:
-        if address != AUTO_ADDRESS:
+        if address != AUTO:
             raise _no_cluster(address, error) from error
         start(address="local", include_dashboard=False, _temp_dir=_short_folder())
     except (RuntimeError, ray.exceptions.RayError) as error:  # such as another version, or another token
@@ -225,12 +225,12 @@ def _short_folder() -> str | None:
 
 
 def _require_answer(address: str) -> None:
-    """Refuse an address at which nothing listens: Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        raise UsageError(f"--ray_address {address!r}: auto, or HOST:PORT as `ray start --head` tells it")
+    require_address(address)
+    place = host_and_port(address)
+    if place is None:
+        return  # there may be a cluster, or none
     try:
-        socket.create_connection((host, int(port)), ANSWER_S).close()
+        require_listener(*place, ANSWER_S)
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, error) from error
 

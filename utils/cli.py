@@ -18,6 +18,7 @@ from utils.errors import EXIT_SOME_FAILED, EXIT_WRONG_USE, ItemError, UsageError
 from utils.item_words import note_begin
 from utils.limits import DEFAULT_TIMEOUT_S
 from utils.logging import set_up_logging
+from utils.ray_address import AUTO
 from utils.run_log import RunLog, note_flags
 from utils.shard import WHOLE, shard
 
@@ -77,7 +78,7 @@ def add_engine_flags(group: argparse._ArgumentGroup, *, unit: str = "slide") -> 
     """Add where items are worked on; ``engine_settings`` reads it."""
     add = group.add_argument
     add("--engine", choices=("local", "ray"), default="local", help="worker processes, or a Ray cluster (extra: ray)")
-    add("--ray_address", default="auto", metavar="ADDR",
+    add("--ray_address", default=AUTO, metavar="ADDR",
         help="of the cluster; auto: the one that runs, else one that is started on this machine")
     add("--task_cpus", type=positive_int, default=1, metavar="N", help=f"processors that Ray keeps for each {unit}")
     add("--task_gpus", type=non_negative_float, default=0.0, metavar="PART",

@@ -1,17 +1,15 @@
 """Ray: whether it is installed, and whether the cluster that is meant answers and knows this project. Starts none."""
 
 import os
-import re
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 from stages.checks.finding import Finding
 from utils.errors import one_line
 from utils.lookup import PROJECT_ROOT
+from utils.ray_address import AUTO, host_and_port, require_listener
 from utils.versions import installed_version
 
-AUTO = "auto"
 CONNECT_TIMEOUT_S = 5
 TASK_TIMEOUT_S = 30
 
@@ -82,12 +80,12 @@ def _of_project(ray: Any, nodes: list[dict[str, Any]]) -> Finding:
 
 
 def _refused(address: str) -> str:
-    """Try the port of an address of the form HOST:PORT; Ray itself would try for a minute."""
-    place = re.fullmatch(r"([^/]+):(\d+)", address)
+    """Try the port of an address of the form HOST:PORT."""
+    place = host_and_port(address)
     if place is None:
         return ""
     try:
-        socket.create_connection((place[1], int(place[2])), CONNECT_TIMEOUT_S).close()
+        require_listener(*place, CONNECT_TIMEOUT_S)
     except (OSError, OverflowError) as error:
         return f"{address} cannot be reached ({one_line(error)})"
     return ""
