@@ -223,7 +223,9 @@ def _with_failed_writes(results: Sequence[Result], failures: Mapping[str, str]) 
 
 def locks_of(jobs: Mapping[str, EncodingJob], config: ExtractionConfig) -> ItemLocks:
     """Return the locks of the folder of features; slides are the same where their patches are."""
-    same = replace(config, engine=config.engine.limits_alone, shard=WHOLE, num_workers=None, gpus=())
+    same = fingerprint(
+        config=replace(config, engine=config.engine.limits_alone, shard=WHOLE, num_workers=None, gpus=())
+    )  # fmt: skip
 
     def purpose(slide_id: str) -> str:
         patches = jobs[slide_id].slide.patches

@@ -90,22 +90,24 @@ def create_heatmaps(request: HeatmapRequest) -> int:
         start_run_log(production_folder(config), config)
         _warn_of_unlabelled(jobs)
         _remove_leftovers(config)
-        with ItemLocks(config_copy(config).parent, purpose=_purpose(jobs, request)) as locks:
+        with ItemLocks(config_copy(config).parent, purpose=_purpose(jobs, config, request)) as locks:
             drawn, results = _draw_each(jobs, list(rows.values()), engine, locks)
-        _remove_leftovers(config)  # of worker processes that died, or had to be ended
+        if not is_here:
+            _remove_leftovers(config)  # of worker processes that died, or had to be ended
     logger.info("predictions: %s", results_table(config))
     if config.export_arguments.report:
         _write_report(config, opening.models, drawn, results, request.shard)
     return summarise(results)
 
 
-def _purpose(jobs: Mapping[str, Job], request: HeatmapRequest) -> Purpose:
+def _purpose(jobs: Mapping[str, Job], config: HeatmapConfig, request: HeatmapRequest) -> Purpose:
     """Return what is done to a slide, wherever and together with whichever others that is done."""
+    same = fingerprint(
+        config=config.model_dump_json(), limits=request.engine.limits_alone, overwrite=request.overwrite
+    )  # fmt: skip
 
     def of(name: str) -> str:
-        job, limits = jobs[name], request.engine.limits_alone
-        config = job.config.model_dump_json()
-        return fingerprint(config=config, row=[job.row, job.params], overwrite=job.overwrite, limits=limits)
+        return fingerprint(config=same, row=[jobs[name].row, jobs[name].params])
 
     return of
 

@@ -79,7 +79,7 @@ def create_patches(config: PatchingConfig) -> int:
 
 def _purpose(jobs: Sequence[SlideJob], config: PatchingConfig) -> Purpose:
     """Return what is done to a slide, wherever and together with whichever others that is done."""
-    same = replace(config, engine=config.engine.limits_alone, shard=WHOLE)
+    same = fingerprint(config=replace(config, engine=config.engine.limits_alone, shard=WHOLE))
     by_name = {job.name: job for job in jobs}
 
     def of(name: str) -> str:

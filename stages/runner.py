@@ -44,6 +44,7 @@ class Result:
     is_by_another: bool = False
 
 
+RESULTS = TypeAdapter(Result)
 Task = Callable[[], Result]
 
 
@@ -129,7 +130,7 @@ def told_by_another(locks: ItemLocks | None, item_id: str, made_type: type | Non
     try:
         if word is None:
             return None
-        told = TypeAdapter(Result).validate_json(word)
+        told = RESULTS.validate_json(word)
         made = None if made_type is None or told.made is None else TypeAdapter(made_type).validate_python(told.made)
     except ValueError:  # by a stranger, or another version
         return None
@@ -138,7 +139,7 @@ def told_by_another(locks: ItemLocks | None, item_id: str, made_type: type | Non
 
 def as_word(result: Result) -> str:
     """Return a result as ``told_by_another`` reads it."""
-    return json.dumps(TypeAdapter(Result).dump_python(result, mode="json"))  # which takes names that are no UTF-8
+    return json.dumps(RESULTS.dump_python(result, mode="json"))  # which takes names that are no UTF-8
 
 
 def _result_of(item_id: str, outcome: Result | Crash, failed_status: str) -> Result:

@@ -103,7 +103,7 @@ def engine_settings(args: argparse.Namespace, parser: argparse.ArgumentParser) -
 
     Args:
         args: the flags.
-        parser: the program's, with its own defaults: no file of flags has changed them.
+        parser: the program's; a flag counts as given where it has not the parser's default.
 
     Raises:
         UsageError: a flag is given that has no effect on the engine; nobody should believe that it has.

@@ -46,16 +46,9 @@ class Holder:
         return f"process {self.pid} on {self.host}, since {self.since}"
 
     @property
-    def is_here(self) -> bool:
-        """Whether it is, or was, a process of this machine."""
-        identity = ProcessIdentity.parse(self.process)
-        return identity is not None and identity.is_here
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether it was a process of this machine and has ended."""
-        identity = ProcessIdentity.parse(self.process)
-        return identity is not None and identity.is_gone
+    def identity(self) -> ProcessIdentity | None:
+        """Which process that is; None: nobody knows."""
+        return ProcessIdentity.parse(self.process)
 
 
 UNKNOWN = Holder("an unknown host", 0, "some time", "")
@@ -231,14 +224,7 @@ class ItemLocks:
         return True
 
     def _is_stale(self, item_id: str, holder: Holder, silent_after_s: float) -> bool:
-        """Tell whether nobody keeps a lock alive; a process of this machine lives as long as it is there."""
-        if holder.is_here:
-            return holder.is_gone
-        try:
-            last_s = self._path(item_id).stat().st_mtime
-            return self._folder.now_s() - last_s > silent_after_s
-        except FileNotFoundError:
-            return False
+        return self._folder.is_left(self._path(item_id), holder.identity, silent_after_s)
 
     def _keep_alive(self) -> None:
         with self._mutex:

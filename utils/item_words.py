@@ -44,12 +44,13 @@ class ItemWords:
         self._purpose = purpose
         self._silent_after_s = silent_after_s
         self._here = folder.aside(f"{HERE}{id(self):x}")
-        age_s = 0.0 if _begun_s is None else time.monotonic() - _begun_s
-        self._since_s = 0.0 if purpose is None else folder.now_s() - age_s
+        self._since_s = 0.0
 
     def open(self) -> None:
         """Tell others that words are wanted."""
         if self._purpose is not None:
+            age_s = 0.0 if _begun_s is None else time.monotonic() - _begun_s
+            self._since_s = self._folder.now_s() - age_s
             self._folder.write_own("").replace(self._here)
 
     def give_sign_of_life(self) -> None:
@@ -80,18 +81,14 @@ class ItemWords:
         """Remove all words, unless somebody is left to read them, and what those who are gone have left."""
         self._here.unlink(missing_ok=True)
         here = list(self._folder.path.glob(f"{PREFIX}*-{HERE}*"))
-        gone = [path for path in here if not self._lives(path)]
+        gone = [path for path in here if self._folder.is_left(path, _process_of(path), self._silent_after_s)]
         words = self._folder.path.glob(f"*{SUFFIX}") if len(gone) == len(here) else ()
         for path in (*gone, *words):
             path.unlink(missing_ok=True)
 
-    def _lives(self, here: Path) -> bool:
-        identity = ProcessIdentity.parse(here.name.removeprefix(PREFIX).partition(f"-{HERE}")[0])
-        if identity is not None and identity.is_here:
-            return not identity.is_gone
-        with suppress(FileNotFoundError):
-            return self._folder.now_s() - here.stat().st_mtime < self._silent_after_s
-        return False
-
     def _file(self, item_id: str) -> Path:
         return self._folder.file(item_id, SUFFIX)
+
+
+def _process_of(here: Path) -> ProcessIdentity | None:
+    return ProcessIdentity.parse(here.name.removeprefix(PREFIX).partition(f"-{HERE}")[0])

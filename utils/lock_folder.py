@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from utils.atomic import PREFIX as PART_PREFIX
-from utils.process_identity import this_process
+from utils.process_identity import ProcessIdentity, this_process
 
 LOCKS = ".locks"
 MAX_ITEM_BYTES = 200  # of the 255 that a name may have
@@ -47,6 +47,22 @@ class LockFolder:
             except OSError as error:
                 own.unlink(missing_ok=True)
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+    def is_left(self, file: Path, process: ProcessIdentity | None, silent_after_s: float) -> bool:
+        """Tell whether nobody keeps a file alive.
+
+        Args:
+            file: in the folder, touched now and then by its process.
+            process: whose it is; one of this machine lives as long as it is there. None: nobody knows.
+            silent_after_s: how long one on another machine may give no sign of life.
+        """
+        if process is not None and process.is_here:
+            return process.is_gone
+        try:
+            last_s = file.stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return self.now_s() - last_s > silent_after_s
 
     def now_s(self) -> float:
         """Return the time as the file system has it: that of a file written now."""

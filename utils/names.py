@@ -62,7 +62,7 @@ def check_id(text: str, *, where: str) -> str:
         raise UsageError(f"{where}: {text[:40]!a} is no name; half of a character is in it")
     if len(text.encode(errors="surrogateescape")) > MAX_ID_BYTES:
         raise UsageError(f"{where}: {text[:40]!r}... is no name; a name has at most {MAX_ID_BYTES} bytes")
-    if not text or text in {".", ".."} or any(c in text for c in "/\\\0\n\r"):
+    if not is_file_name(text) or "\\" in text:
         raise UsageError(f"{where}: {text!r} is no name; a name is not empty and has no folders in it")
     return text
 
