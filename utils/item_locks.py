@@ -71,8 +71,9 @@ class ItemLocks:
         self._silent_after_s = silent_after_s
         self.words = ItemWords(self._folder, purpose, silent_after_s)
         self._has_told = False
+        # without a mutex, which an interrupt could leave locked: each of its uses is a single step of Python's
         self._held: set[str] = set()
-        self._mutex = threading.Lock()
+        self._attempted: set[str] = set()  # at most one, which may be ours already when an interrupt comes
         self._is_over = threading.Event()
         self._alive: threading.Thread | None = None
 
@@ -87,7 +88,10 @@ class ItemLocks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        with ExitStack() as on_failure:  # an interrupt may come here too
+            on_failure.callback(self.close)
+            self.close()
+            on_failure.pop_all()
 
     def take(self, item_id: str, silent_after_s: float | None = None) -> Holder | None:
         """Take the lock of an item, and tell who has it if that cannot be.
@@ -101,25 +105,26 @@ class ItemLocks:
         """
         if item_id in self._held:
             return None
+        self._attempted = {item_id}
         while not self._publish(item_id):
             holder = self.holder(item_id)
             if holder is None:
                 continue
             if not self._remove_if_stale(item_id, holder, silent_after_s or self._silent_after_s):
+                self._attempted = set()
                 return holder
             logger.info("%s: lock of %s, which is gone, removed", item_id, holder)
-        with self._mutex:
-            self._held.add(item_id)
+        self._held.add(item_id)
+        self._attempted = set()
         self._keep_alive()
         return None
 
     def give_back(self, item_id: str) -> None:
         """Give back a lock; one that somebody took for stale meanwhile is theirs."""
-        with self._mutex:
-            self._held.discard(item_id)
         holder = self.holder(item_id)
         if holder is not None and holder.process == str(this_process()):
             self._path(item_id).unlink(missing_ok=True)
+        self._held.discard(item_id)
 
     def holder(self, item_id: str) -> Holder | None:
         """Tell who holds an item, this process included; None: nobody."""
@@ -127,7 +132,7 @@ class ItemLocks:
 
     def others(self) -> dict[str, Holder]:
         """Return the items that other living processes hold."""
-        held = {short(item_id) for item_id in self._held}
+        held = {short(item_id) for item_id in list(self._held)}
         holders = {name: self.holder(name) for name in self._items() if name not in held}
         return {
             name: holder
@@ -168,9 +173,10 @@ class ItemLocks:
         self._is_over.set()
         if self._alive is not None and self._alive.is_alive():  # an interrupt may have come before it began
             self._alive.join()
-        for item_id in list(self._held):
+        for item_id in self._held | self._attempted:
             self.give_back(item_id)
         self.words.close()
+        self._folder.remove_own()
         with suppress(OSError):
             self._folder.path.rmdir()
 
@@ -215,28 +221,27 @@ class ItemLocks:
         if not self._is_stale(item_id, holder, silent_after_s):
             return False
         aside = self._folder.aside(item_id)
-        with suppress(FileNotFoundError):
-            self._path(item_id).rename(aside)
-            if _read_holder(aside) != holder:
-                with suppress(OSError):
-                    self._path(item_id).hardlink_to(aside)
-            aside.unlink()
+        try:
+            with suppress(FileNotFoundError):
+                self._path(item_id).rename(aside)
+                if _read_holder(aside) != holder:
+                    with suppress(OSError):
+                        self._path(item_id).hardlink_to(aside)
+        finally:
+            aside.unlink(missing_ok=True)
         return True
 
     def _is_stale(self, item_id: str, holder: Holder, silent_after_s: float) -> bool:
         return self._folder.is_left(self._path(item_id), holder.identity, silent_after_s)
 
     def _keep_alive(self) -> None:
-        with self._mutex:
-            if self._alive is None:
-                self._alive = threading.Thread(target=self._give_signs_of_life, daemon=True)
-                self._alive.start()
+        if self._alive is None:
+            self._alive = threading.Thread(target=self._give_signs_of_life, daemon=True)
+            self._alive.start()
 
     def _give_signs_of_life(self) -> None:
         while not self._is_over.wait(SIGN_OF_LIFE_S):
-            with self._mutex:
-                held = list(self._held)
-            for item_id in held:
+            for item_id in list(self._held):
                 with suppress(OSError):
                     os.utime(self._path(item_id))
             self.words.give_sign_of_life()

@@ -36,7 +36,7 @@ class LockFolder:
         Raises:
             OSError: the disk is full, say; names the folder.
         """
-        own = self.path / f"{PART_PREFIX}{this_process()}-{threading.get_ident():x}"
+        own = self._own()
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
             try:
@@ -47,6 +47,13 @@ class LockFolder:
             except OSError as error:
                 own.unlink(missing_ok=True)
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+    def remove_own(self) -> None:
+        """Remove what this thread has written for itself, where an interrupt kept it from doing so."""
+        self._own().unlink(missing_ok=True)
+
+    def _own(self) -> Path:
+        return self.path / f"{PART_PREFIX}{this_process()}-{threading.get_ident():x}"
 
     def is_left(self, file: Path, process: ProcessIdentity | None, silent_after_s: float) -> bool:
         """Tell whether nobody keeps a file alive.

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +173,52 @@ def test_locks_of_processes_that_are_gone_go_with_one_word_for_all(tmp_path, cap
     with ItemLocks(tmp_path):
         (message,) = caplog.messages
     assert message.startswith("removed 3 locks of processes that are gone, such as ") and not list(tmp_path.iterdir())
+
+
+def interrupting_at_line(number):
+    """Return what raises a KeyboardInterrupt at a line of what locks are made of, and tells how many were gone through.
+
+    Not in what opens and closes them as a whole: there is always a last moment before anything can be undone.
+    """
+    gone_through = []
+
+    def at_line(frame, event, _):
+        if event == "line":
+            gone_through.append(frame.f_lineno)
+            if len(gone_through) == number:
+                raise KeyboardInterrupt
+        return at_line
+
+    def at_call(frame, event, _):
+        code = frame.f_code
+        is_ours = Path(code.co_filename).name in ("item_locks.py", "item_words.py", "lock_folder.py")
+        return at_line if is_ours and code.co_name not in ("__enter__", "__exit__", "_give_signs_of_life") else None
+
+    return at_call, gone_through
+
+
+def take_and_give_back(folder):
+    with ItemLocks(folder, purpose=str.upper) as locks:
+        locks.take("a")
+        locks.take("b")
+        locks.words.leave("a", "done")
+        locks.give_back("a")
+        with locks.holding("list"):
+            locks.words.of("b")
+
+
+def test_an_interrupt_at_any_line_leaves_nothing(tmp_path):
+    number, has_ended = 0, False
+    while not has_ended:
+        number += 1
+        at_call, gone_through = interrupting_at_line(number)
+        sys.settrace(at_call)
+        try:
+            take_and_give_back(tmp_path)
+            has_ended = True
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        assert not list(tmp_path.iterdir()), f"line {gone_through[-1]}"
+    assert number > 100
