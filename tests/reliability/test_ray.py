@@ -1,6 +1,7 @@
 """Two nodes of a Ray cluster on this machine, one of which is killed: all slides are done, as one process does them."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -38,7 +39,7 @@ LONG_TRAINING = replace(TRAINING, flags=TRAINING.flags.replace("--max_epochs 20 
 RAY = str(Path(sys.executable).with_name("ray"))
 NODE = ["--num-cpus=1", "--object-store-memory=100000000", "--block", "--disable-usage-stats"]
 PATIENCE_S = 120
-WITH_TOKEN = {**os.environ, "RAY_AUTH_MODE": "token"}  # that of the first node, which clusters ask for
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # a fresh home has none
 # which say with which flags folds were trained
 NAME_FLAGS = [f"results/x_s1/{name} differs" for name in ("config.yaml", "experiment_x.txt", "report.html")]
 
@@ -49,10 +50,10 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_node(flags, log, environment=os.environ):
+def start_node(flags, log):
     command = [RAY, "start", *flags, *NODE]
     with log.open("wb") as out:
-        return subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=environment)
+        return subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=os.environ | TOKEN)
 
 
 def kill(node):
@@ -91,7 +92,7 @@ def cluster(tmp_path):
     nodes = [head]
     try:
         wait_for_nodes(address, 1)
-        nodes.append(start_node([f"--address={address}"], tmp_path / "second", WITH_TOKEN))
+        nodes.append(start_node([f"--address={address}"], tmp_path / "second"))
         wait_for_nodes(address, 2)
         yield address, nodes[1]
     finally:
@@ -108,7 +109,7 @@ def wait_for_nodes(address, n_nodes):
     )
     deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s:
-        asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=WITH_TOKEN)
+        asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ | TOKEN)
         if f"nodes {n_nodes}" in asked.stdout:
             return
         time.sleep(1.0)
@@ -133,7 +134,7 @@ def test_a_node_that_is_killed_costs_nothing(alone, cluster, tmp_path, program):
     command = [*without_workers(program.command), "--engine", "ray", "--ray_address", address]
     said = tmp_path / "said"
     with said.open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=folder, env=environment(folder) | TOKEN, stdout=out, stderr=out)
     wait_until_some_are_done(program, folder, process)
     kill(second)
     assert process.wait(timeout=600) == 0, said.read_text()[-3000:]
