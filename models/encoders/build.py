@@ -66,7 +66,7 @@ def build_encoder(
             f"target patch size {target_patch_size}: 1 to {MAX_INPUT_PX} pixels, or -1 for patches as they are"
         )
     if spec.family == "handcrafted":
-        return _build_handcrafted(spec, checkpoint, target_patch_size, stain)
+        return _build_handcrafted(spec, checkpoint, target_patch_size, run or HowToRun(), stain)
     return _build_network(spec, checkpoint, target_patch_size, torch.device(device), run or HowToRun(), stain)
 
 
@@ -88,7 +88,7 @@ def _build_network(
     spec, geometry = built.spec, Geometry.of(built.spec, target_patch_size)
     assert spec.mean is not None and spec.std is not None
     dtype = dtype_of(run.dtype, spec, device)
-    request = Request(built.network, device, dtype, _input_px(geometry, run), run.compiled, run.n_patches)
+    request = Request(built.network, device, dtype, _input_px(geometry, run), spec.dim, run.compiled, run.n_patches)
     forward, runtime = make_forward(request, run.runtime)
     launch = NetworkLaunch(forward, Transform(geometry, Normalise(spec.mean, spec.std, device), stain), device)
     _say_how(spec, geometry, weights, dtype, runtime)
@@ -98,12 +98,14 @@ def _build_network(
 
 
 def _build_handcrafted(
-    spec: EncoderSpec, checkpoint: str | None, target_patch_size: int | None, stain: StainChange | None
+    spec: EncoderSpec, checkpoint: str | None, target_patch_size: int | None, run: HowToRun, stain: StainChange | None
 ) -> Encoder:
     from models.encoders.handcrafted import Descriptor, as_features  # scikit-image takes a second to import
 
     if checkpoint is not None:
         raise UsageError("handcrafted has no weights: leave --encoder_ckpt out")
+    if run.compiled or run.dtype not in ("auto", "fp32") or run.runtime not in ("auto", "torch"):
+        logger.warning("handcrafted has no network: --compile, --dtype and --runtime change nothing of it")
     geometry = Geometry.of(spec, target_patch_size)
     logger.info("encoder %s: %d numbers of stain and texture, no weights", spec.name, spec.dim)
     return Encoder(

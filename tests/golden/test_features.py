@@ -7,6 +7,7 @@ from datasets.patches import SlidePatches
 from models.encoders.build import HowToRun, build_encoder
 from stages.encoding import SlideEncoder
 from tests.golden.inputs import slide_path
+from tests.runtimes import require_runtime
 from wsi_core.coords_file import PatchCoords
 from wsi_core.patch_reading import PatchReading
 
@@ -40,8 +41,7 @@ def test_resnet50_trunc_features_are_equal(shared, patches):
 
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_lower_precision_keeps_the_direction_of_every_feature(shared, patches, runtime):
-    if runtime != "torch":
-        pytest.importorskip(runtime)
+    require_runtime(runtime, "bf16")
     weights = str(shared / "weights" / "resnet50_trunc_pruned.pt")
     run = HowToRun(dtype="bf16", runtime=runtime)
     features = encode(shared, patches, build_encoder("resnet50_trunc", checkpoint=weights, run=run))

@@ -34,6 +34,7 @@ class Request:
         device: where it is to compute.
         dtype: "fp32", "bf16" or "fp16".
         input_px: width and height of its input; None: they differ.
+        dim: how many numbers a picture should give; None: any.
         compiled: whether torch is to compile it.
         n_patches: how many there will be, None if that is not known.
     """
@@ -42,6 +43,7 @@ class Request:
     device: torch.device
     dtype: str
     input_px: tuple[int, int] | None
+    dim: int | None = None
     compiled: bool = False
     n_patches: int | None = None
 
@@ -50,7 +52,8 @@ def make_forward(request: Request, runtime: str) -> tuple[Forward, str]:
     """Return a function that runs the network, and the name of the library it uses.
 
     Raises:
-        UsageError: the library asked for is not installed, or cannot run this network here.
+        UsageError: the library asked for is not installed, or cannot run this network here, or the network cannot take
+            patches of this size.
     """
     if runtime == "auto":
         return _fastest(request)
@@ -59,14 +62,17 @@ def make_forward(request: Request, runtime: str) -> tuple[Forward, str]:
     obstacle = _obstacle(runtime, request)
     if obstacle:
         raise UsageError(f"--runtime {runtime} {obstacle}")
+    _run_once(request.network, request)
     try:
         return _converted(runtime, request), runtime
     except _FAILURES as error:
         raise UsageError(f"--runtime {runtime} cannot run this encoder ({one_line(error)}): pass torch") from error
 
 
-# What the converters raise at networks with operations that they do not know.
-_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError)
+# What the converters raise at networks with operations that they do not know, and networks at sizes they are not for.
+_FAILURES = (
+    RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, AssertionError,
+)  # fmt: skip
 
 
 def _obstacle(runtime: str, request: Request) -> str:
@@ -74,20 +80,27 @@ def _obstacle(runtime: str, request: Request) -> str:
     missing = [package for package in PACKAGES[runtime] if importlib.util.find_spec(package) is None]
     if missing:
         return f"needs {' and '.join(missing)}: pip install {' '.join(missing)}"
+    if request.compiled:
+        return "is not compiled by torch: leave --compile out, or pass --runtime torch"
     if request.device.type != "cpu":
         return f"computes on processors; on {request.device} pass torch or auto"
     if request.input_px is None:
         return "needs patches of one size: pass --target_patch_size, or --runtime torch"
     if runtime == "onnxruntime" and request.dtype != "fp32":
         return f"computes in fp32, not {request.dtype}: pass openvino or torch"
+    if runtime == "openvino":
+        from models.encoders.runtimes.openvino_runtime import native_dtypes
+
+        if request.dtype not in native_dtypes():
+            return f"computes in {' and '.join(native_dtypes())} on this processor, not {request.dtype}: pass torch"
     return ""
 
 
 def _by_torch(request: Request) -> Forward:
     try:
         forward = torch_forward(request.network, request.device, request.dtype, compiled=request.compiled)
-        if request.compiled and request.input_px is not None:
-            _compile_now(forward, request)
+        if request.input_px is not None:
+            _run_once(forward, request)
         return forward
     except torch.cuda.OutOfMemoryError as error:
         raise UsageError(
@@ -97,15 +110,28 @@ def _by_torch(request: Request) -> Forward:
 
 
 @torch.inference_mode()
-def _compile_now(forward: Forward, request: Request) -> None:
-    """Compile before a slide is opened: it fails on all slides, or on none."""
+def _run_once(forward: Forward, request: Request) -> None:
+    """Encode a picture before a slide is opened: what fails here fails on all slides. Compiles, where that is asked."""
+    assert request.input_px is not None
+    n_pictures = TRIAL_BATCH if request.compiled else 1  # torch compiles anew for a batch of one
     try:
-        forward(_trial(request).to(request.device))
+        features = forward(_trial(request)[:n_pictures].to(request.device))
     except torch.cuda.OutOfMemoryError:
         raise
     except _FAILURES as error:
         reason = one_line(error).partition(" Set TORCHDYNAMO_VERBOSE")[0]
-        raise UsageError(f"--compile: torch cannot compile this encoder here, leave it out ({reason})") from error
+        if request.compiled:
+            raise UsageError(f"--compile: torch cannot compile this encoder here, leave it out ({reason})") from error
+        width_px, height_px = request.input_px
+        raise UsageError(
+            f"the encoder cannot take pictures of {width_px} x {height_px} px in {request.dtype} ({reason}): choose "
+            "another size with --target_patch_size, or leave it out"
+        ) from error
+    if request.dim is not None and features.shape != (n_pictures, request.dim):
+        shape = " x ".join(str(length) for length in features.shape[1:])
+        raise UsageError(
+            f"the encoder gives {shape or 'no'} numbers for a picture, not the {request.dim} it is known for"
+        )
 
 
 def _converted(runtime: str, request: Request) -> Forward:

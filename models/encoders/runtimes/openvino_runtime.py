@@ -13,13 +13,19 @@ from models.encoders.batches import Forward
 _PRECISION = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
+def native_dtypes() -> list[str]:
+    """Return the number formats that this processor computes in; asked for another one, OpenVINO takes one of these."""
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [dtype for dtype in _PRECISION if dtype.upper() in capabilities]
+
+
 def openvino_forward(network: nn.Module, example: torch.Tensor, dtype: str) -> Forward:
     """Return a function that runs a network on batches of the example's shape, however many patches they have.
 
     Args:
         network: float32, in evaluation mode.
         example: float32 (B, 3, h, w).
-        dtype: "fp32", "bf16" or "fp16".
+        dtype: one of ``native_dtypes``.
     """
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # of tracing, about constants

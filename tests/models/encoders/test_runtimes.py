@@ -9,6 +9,7 @@ import torch
 
 from models.encoders.runtimes import choice
 from models.encoders.runtimes.choice import Request, is_equal, make_forward
+from tests.runtimes import require_runtime
 from utils.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -37,17 +38,10 @@ def request(network, dtype: str = "fp32", device: torch.device = CPU, **options)
     return Request(network, device, dtype, (224, 224), **options)
 
 
-def installed(runtime: str) -> str:
-    missing = [package for package in choice.PACKAGES.get(runtime, ()) if not importlib.util.find_spec(package)]
-    if missing:
-        pytest.skip(f"{missing[0]} is not installed")
-    return runtime
-
-
 @torch.inference_mode()
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime", "openvino"])
 def test_every_runtime_gives_the_features_of_plain_torch(network, batch, exact, runtime):
-    forward, used = make_forward(request(network), installed(runtime))
+    forward, used = make_forward(request(network), require_runtime(runtime))
     assert used == runtime
     for n_patches in (5, 1, 3):  # not only batches of the size it was converted with
         torch.testing.assert_close(forward(batch[:n_patches]), exact[:n_patches], atol=1e-5, rtol=0)
@@ -56,14 +50,14 @@ def test_every_runtime_gives_the_features_of_plain_torch(network, batch, exact, 
 @torch.inference_mode()
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_lower_precision_keeps_the_direction_of_features(network, batch, exact, runtime):
-    features = make_forward(request(network, "bf16"), installed(runtime))[0](batch).float()
+    features = make_forward(request(network, "bf16"), require_runtime(runtime, "bf16"))[0](batch).float()
     assert torch.nn.functional.cosine_similarity(features, exact).min() >= 0.999
     assert not torch.equal(features, exact)
 
 
 @torch.inference_mode()
 def test_the_fastest_runtime_is_taken(network, batch, exact, monkeypatch):
-    installed("onnxruntime")
+    require_runtime("onnxruntime")
     seconds = {"torch": 2.0, "onnxruntime": 1.0, "openvino": 3.0}
     order = iter(["torch", *(name for name in choice.PACKAGES if importlib.util.find_spec(name))])
     monkeypatch.setattr(choice, "_seconds", lambda forward, batch: seconds[next(order)])
@@ -107,12 +101,39 @@ def test_nothing_is_converted_for_few_patches_or_when_torch_compiles(network, mo
     [
         ("onnxruntime", {"dtype": "bf16"}, "computes in fp32, not bf16"),
         ("openvino", {"device": torch.device("cuda", 0)}, "computes on processors; on cuda:0 pass torch or auto"),
+        ("openvino", {"compiled": True}, "is not compiled by torch: leave --compile out, or pass --runtime torch"),
     ],
 )
 def test_what_a_runtime_cannot_do_is_said(network, runtime, options, message):
-    installed(runtime)
+    require_runtime(runtime)
     with pytest.raises(UsageError, match=message):
         make_forward(request(network, **options), runtime)
+
+
+def test_a_number_format_that_a_runtime_would_replace_in_silence_is_refused(network, monkeypatch):
+    require_runtime("openvino")
+    from models.encoders.runtimes import openvino_runtime
+
+    monkeypatch.setattr(openvino_runtime, "native_dtypes", lambda: ["fp32", "bf16"])
+    with pytest.raises(UsageError, match="computes in fp32 and bf16 on this processor, not fp16: pass torch"):
+        make_forward(request(network, "fp16"), "openvino")
+
+
+@pytest.mark.parametrize("runtime", ["auto", "torch", "openvino", "onnxruntime"])
+def test_a_size_that_the_network_is_not_for_is_said_before_a_slide_is_opened(runtime):
+    require_runtime(runtime)
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=32).eval()
+    with pytest.raises(
+        UsageError, match=r"cannot take pictures of 224 x 224 px in fp32 \(AssertionError: .*--target_pa"
+    ):
+        make_forward(request(network), runtime)
+
+
+@pytest.mark.parametrize("runtime", ["auto", "torch", "openvino"])
+def test_another_number_of_features_than_the_encoder_is_known_for_is_refused(network, exact, runtime):
+    require_runtime(runtime)
+    with pytest.raises(UsageError, match=f"gives {exact.shape[1]} numbers for a picture, not the 7 it is known for"):
+        make_forward(request(network, dim=7), runtime)
 
 
 def test_what_torch_cannot_compile_is_said_before_a_slide_is_opened(network, monkeypatch):
