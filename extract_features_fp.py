@@ -38,6 +38,8 @@ class _ListEncoders(argparse.Action):
 
 def _part(text: str) -> float:
     """Parse a part of a whole: 1%, or 0.01."""
+    if text == "1":
+        raise argparse.ArgumentTypeError("1 may be 1% or all: write 1% or 100%")
     if not text.endswith("%"):
         return fraction(text)
     try:

@@ -18,7 +18,7 @@ from stages.encoding import EncodedSlide, SlideEncoder
 from stages.extraction_config import ExtractionConfig, checkpoints_of
 from stages.extraction_plan import EncodingJob
 from stages.extraction_report import Speed
-from stages.feature_output import BackgroundWriter, EncoderOutput
+from stages.feature_output import BackgroundWriter, EncoderOutput, other_encoder
 from stages.runner import Result, as_word, run_each, told_by_another
 from utils.device import pick_device
 from utils.errors import ItemError, one_line
@@ -28,6 +28,7 @@ from utils.shard import WHOLE
 
 logger = logging.getLogger(__name__)
 
+PROCESSED = "processed"
 ALREADY_EXIST = "already_exist"
 ELSEWHERE = "elsewhere"  # another process has it under way
 
@@ -149,10 +150,19 @@ class _Run:
         if told is None and self.config.auto_skip and is_done(self.jobs[slide_id], slide_id, self.outputs):
             told = Result(slide_id, ALREADY_EXIST)
         if told is None:
+            told = self._refused(slide_id)
+        if told is None:
             return True
         self.told[slide_id] = told
         self.locks.give_back(slide_id)
         return False
+
+    def _refused(self, slide_id: str) -> Result | None:
+        try:
+            refuse_other_encoders(self.jobs[slide_id], slide_id, self.outputs, self.config)
+        except ItemError as error:
+            return Result(slide_id, error.status, one_line(error), failed=True)
+        return None
 
     def _leave_word(self, result: Result) -> None:
         if self.locks is not None:
@@ -172,7 +182,7 @@ class _Run:
             for place, features in zip(job.encoders, encoded.features, strict=True)
         ]
         n_bad = len(encoded.bad)
-        result = Result(slide_id, "processed", f"{n_bad} patches skipped, {encoded.bad[0].reason}" if n_bad else "")
+        result = Result(slide_id, PROCESSED, f"{n_bad} patches skipped, {encoded.bad[0].reason}" if n_bad else "")
         writer.submit(slide_id, todo, partial(self._leave_word, result), partial(self._give_back, slide_id))
         return result
 
@@ -191,12 +201,33 @@ class _Run:
 
 def is_encoded_here(result: Result) -> bool:
     """Tell whether a slide counts for the speed of this run."""
-    return result.status == "processed" and not result.is_by_another
+    return result.status == PROCESSED and not result.is_by_another
 
 
 def is_done(job: EncodingJob, slide_id: str, outputs: Sequence[EncoderOutput]) -> bool:
     """Tell whether the features of a slide are there, by every encoder that was to make them."""
     return all(outputs[place].is_complete(slide_id, job.slide.patches) for place in job.encoders)
+
+
+def refuse_other_encoders(
+    job: EncodingJob, slide_id: str, outputs: Sequence[EncoderOutput], config: ExtractionConfig
+) -> None:
+    """Leave alone what a run with another encoder has put into the folder since this one looked through it.
+
+    Raises:
+        ItemError: a slide has features of another encoder, which this run is not to replace; names both.
+    """
+    if config.overwrite or not config.auto_skip:
+        return
+    for place in job.encoders:
+        output = outputs[place]
+        difference = other_encoder(output.folder, slide_id, output.encoder.facts)
+        if difference:
+            raise ItemError(
+                f"{output.folder} has got its features by another encoder meanwhile: {difference}; "
+                "take another --feat_dir",
+                "other_encoder",
+            )
 
 
 @contextmanager
@@ -268,6 +299,7 @@ def encode_alone(slide: LoneSlide) -> Result:
     outputs = _outputs_of_this_process(slide.config, slide.sides_px, slide.n_patches)
     if slide.config.auto_skip and is_done(slide.job, slide.slide_id, outputs):
         return Result(slide.slide_id, ALREADY_EXIST)
+    refuse_other_encoders(slide.job, slide.slide_id, outputs, slide.config)
     torch.set_num_threads(slide.config.engine.task_cpus)
     (result,), _ = encode({slide.slide_id: slide.job}, outputs, slide.config)
     return result

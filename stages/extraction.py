@@ -13,6 +13,8 @@ from datasets.features_file import h5_path, pt_path
 from datasets.patches import SlidePatches
 from models.encoders.build import dtype_of
 from stages.encoding_run import (
+    ALREADY_EXIST,
+    PROCESSED,
     LoneSlide,
     encode,
     encode_alone,
@@ -26,7 +28,7 @@ from stages.engines import RAY, Engine, opened
 from stages.extraction_config import ExtractionConfig
 from stages.extraction_plan import EncodingJob, FoundPatches, ListedSlide, find_patches, listed_slides, path_of
 from stages.extraction_report import Speed, report_speed, warn_of_unusual_patches
-from stages.feature_output import EncoderOutput
+from stages.feature_output import EncoderOutput, other_encoder
 from stages.gpu_shares import in_shares
 from stages.runner import Result, run_each, summarise
 from utils.atomic import remove_leftovers
@@ -35,6 +37,7 @@ from utils.errors import ItemError, UsageError, one_line
 from utils.lookup import require_folder, require_writable
 from utils.names import require_apart
 from utils.run_log import start_run_log
+from utils.wording import few
 from wsi_core.slide_folder import SlideFolder
 
 logger = logging.getLogger(__name__)
@@ -72,7 +75,9 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
     skipped, jobs = _plan(found, outputs, config)
     settled += skipped
     for place, output in enumerate(outputs):
-        output.refuse_other_encoders(_made_again(config, listed, jobs, place))
+        output.refuse_other_encoders(listed, _made_again(config, listed, jobs, place))
+    if config.slide_pool:
+        settled, jobs = _with_means(settled, jobs, outputs)
     start_run_log(config.feat_dir, config)
     warn_of_unusual_patches([output.encoder.spec for output in outputs], all_patches)
     for result in settled:
@@ -80,6 +85,7 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
             logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
     dtypes = {dtype_of(config.dtype, output.encoder.spec, devices[0]) for output in outputs}
     remove_leftovers(*_folders_of(outputs))
+    facts = {output.folder: output.encoder.facts for output in outputs}
     if is_here:
         with locks_of(jobs, config) as locks:
             results, speed = encode(jobs, outputs, config, locks)
@@ -88,7 +94,36 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
         share = partial(encode_share, config)
         results, speed = in_shares(jobs, devices, share) if cluster is None else _on_cluster(jobs, config, cluster)
     report_speed(speed, config.workers * len(devices), devices[0].type, dtypes)
+    _warn_of_what_stayed([*settled, *results], facts)
     return summarise([*settled, *results])
+
+
+def _with_means(
+    settled: Sequence[Result], jobs: Mapping[str, EncodingJob], outputs: Sequence[EncoderOutput]
+) -> tuple[list[Result], dict[str, EncodingJob]]:
+    """Write the means that are missing of features that are there; a slide fails where those cannot be read."""
+    places = set(range(len(outputs)))
+    complete = {result.item_id: places for result in settled if result.status == ALREADY_EXIST}
+    complete |= {slide_id: places - set(job.encoders) for slide_id, job in jobs.items()}
+    failures: dict[str, Result] = {}
+    for slide_id in complete:
+        try:
+            for place in complete[slide_id]:
+                outputs[place].add_pooled(slide_id)
+        except ItemError as error:
+            failures[slide_id] = Result(slide_id, error.status, one_line(error), failed=True)
+    others = [result for result in settled if result.item_id not in failures]
+    return [*others, *failures.values()], {slide_id: job for slide_id, job in jobs.items() if slide_id not in failures}
+
+
+def _warn_of_what_stayed(results: Sequence[Result], facts_of_folders: Mapping[Path, Mapping[str, str]]) -> None:
+    """Name the slides of which features were to be replaced, but are still those of another encoder."""
+    not_made = [result.item_id for result in results if result.status not in (PROCESSED, ALREADY_EXIST)]
+    for folder, facts in facts_of_folders.items():
+        stayed = [slide_id for slide_id in not_made if other_encoder(folder, slide_id, facts)]
+        if stayed:
+            logger.warning("%s still holds features of another encoder, of %s: nothing replaced them; remove them, as "
+                           "they do not go with the others", folder, few(stayed))  # fmt: skip
 
 
 def _folders_of(outputs: Sequence[EncoderOutput]) -> list[Path]:
@@ -170,14 +205,12 @@ def _plan(
             if not (config.auto_skip and output.is_complete(slide_id, one.patches))
         )
         try:
-            for place in set(range(len(outputs))) - set(missing):
-                outputs[place].add_pooled(slide_id)
             if missing:
                 path = path_of(one, folder, config.slide_ext)
                 slide = SlidePatches(path, one.patches, config.reader, config.max_memory_gb, config.max_bad_part)
                 jobs[slide_id] = EncodingJob(slide, missing)
             else:
-                settled.append(Result(slide_id, "already_exist"))
+                settled.append(Result(slide_id, ALREADY_EXIST))
         except ItemError as error:
             settled.append(Result(slide_id, error.status, one_line(error), failed=True))
     return settled, jobs

@@ -117,7 +117,7 @@ def find_patches(
         if len(patches):
             found[slide_id] = FoundPatches(row, path, patches)
         else:
-            settled.append(Result(slide_id, "no_patches"))
+            settled.append(_empty(slide_id, "no_patches", has_features))
     return settled, found
 
 
@@ -126,9 +126,13 @@ def _without_coords(slide_id: str, row: ListedSlide, error: ItemError, has_featu
         return _as_patching_says(slide_id, row)
     if error.status != NO_COORDS or row.status not in EMPTY_STATUSES:
         return Result(slide_id, error.status, one_line(error), failed=True)
+    return _empty(slide_id, row.status, has_features)  # patching has said that there is nothing to encode
+
+
+def _empty(slide_id: str, status: str, has_features: Callable[[str], bool]) -> Result:
     if has_features(slide_id):
-        logger.warning("%s: %s, but there are features of an earlier run", slide_id, row.status)
-    return Result(slide_id, row.status)  # patching has said that there is nothing to encode
+        logger.warning("%s: %s, but there are features of an earlier run", slide_id, status)
+    return Result(slide_id, status)
 
 
 def _as_patching_says(slide_id: str, row: ListedSlide) -> Result:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -75,9 +75,8 @@ class EncoderOutput:
             for x, y in [patches.coords[patch.number]]
         ]
         made = Features(features, patches.coords[encoded.numbers], made_from, tuple(skipped))
-        if not self.slide_pool:  # the mean of other features must not outlive them, however this run ends
-            for path in (pt_path(self.pooled_folder, slide_id), h5_path(self.pooled_folder, slide_id)):
-                path.unlink(missing_ok=True)
+        for path in (pt_path(self.pooled_folder, slide_id), h5_path(self.pooled_folder, slide_id)):
+            path.unlink(missing_ok=True)  # the mean of other features must not outlive them, however this run ends
         write_features(self.folder, slide_id, made)
         if self.slide_pool:
             self._write_pooled(slide_id, made)
@@ -96,22 +95,34 @@ class EncoderOutput:
         mean = made.features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
         write_features(self.pooled_folder, slide_id, Features(mean, centre, {**made.made_from, **SLIDE_POOLED}))
 
-    def refuse_other_encoders(self, made_again: set[str]) -> None:
+    def refuse_other_encoders(self, listed: Collection[str], made_again: set[str]) -> None:
         """Keep the folder to one encoder: look at all that is in it, also of slides that the table does not name.
+
+        Args:
+            listed: the slides that the table names.
+            made_again: those of which this run replaces what is there.
 
         Raises:
             UsageError: it holds features of another encoder that this run will not replace; names both.
         """
-        for path in sorted(finished_files(h5_path(self.folder, "any").parent, "*.h5")):
-            if path.stem in made_again or path.stem in self.known_ours:
-                continue
-            difference = encoder_difference(read_provenance(path), self.encoder.facts)
+        present = {path.stem for path in finished_files(h5_path(self.folder, "any").parent, "*.h5")}
+        for slide_id in sorted(present - made_again - self.known_ours, key=lambda one: (one in listed, one)):
+            difference = other_encoder(self.folder, slide_id, self.encoder.facts)
             if difference:
-                raise UsageError(
-                    f"{self.folder} holds features of another encoder, such as {path.stem}, than this run makes: "
-                    f"{difference}; take another --feat_dir, or replace those of the listed slides with --overwrite "
-                    "(all of them with --no_auto_skip)"
+                way_out = (
+                    "replace those of the listed slides with --overwrite, or make all of them anew with --no_auto_skip"
+                    if slide_id in listed
+                    else f"remove those of slides that the table does not name, such as {slide_id}"
                 )
+                raise UsageError(
+                    f"{self.folder} holds features of another encoder, such as {slide_id}, than this run makes: "
+                    f"{difference}; take another --feat_dir, or {way_out}"
+                )
+
+
+def other_encoder(folder: Path, slide_id: str, facts: Mapping[str, str]) -> str:
+    """Return both encoders where a slide has features of another one than that of these facts, else ""."""
+    return encoder_difference(read_provenance(h5_path(folder, slide_id)), facts)
 
 
 def folder_of(feat_dir: Path, name: str, n_encoders: int) -> Path:

@@ -12,6 +12,7 @@ import torch
 
 import extract_features_fp
 from datasets.features_file import read_features_h5
+from stages.feature_output import EncoderOutput
 from tests.slides import damage_tile, small_slide
 from tests.stages.fabricated import fabricate_picture
 from tests.stages.test_extraction import PATCHES, extract, files, list_slides, save_resnet
@@ -74,7 +75,7 @@ def test_too_many_unreadable_patches_fail_their_slide(caplog):
     assert "damaged: failed_read" in caplog.text and "level 0" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["101%", "-1", "many", "%"])
+@pytest.mark.parametrize("text", ["101%", "-1", "many", "%", "1"])
 def test_a_part_that_is_none_is_wrong_use(text):
     with pytest.raises(SystemExit) as stop:
         extract("--max_bad_patches", text)
@@ -126,6 +127,45 @@ def test_overwrite_replaces_what_another_encoder_made(caplog):
     }
     before = files()
     assert extract(*flags, "--overwrite", encoder="resnet50_trunc") == 0 and files() == before
+
+
+def test_features_of_another_encoder_that_nothing_replaced_are_named(caplog):
+    extract()
+    write_coords(Path("out/patches/a.h5"), PatchCoords(np.empty((0, 2), int), PATCHES.reading))
+    flags = ["--encoder_ckpt", save_resnet("w.pt"), "--target_patch_size", "32", "--overwrite"]
+    assert extract(*flags, encoder="resnet50_trunc") == 0
+    assert "a: no_patches, but there are features of an earlier run" in caplog.text
+    assert "feat still holds features of another encoder, of a: " in caplog.text
+
+
+def test_of_a_slide_that_is_not_listed_nothing_is_said_that_does_not_help(caplog):
+    extract()
+    list_slides("a.png")
+    weights = save_resnet("w.pt")
+    for flags in ([], ["--overwrite"], ["--no_auto_skip"]):
+        caplog.clear()
+        assert extract("--encoder_ckpt", weights, *flags, encoder="resnet50_trunc") == 2
+        assert "remove those of slides that the table does not name, such as b" in caplog.text
+
+
+@pytest.mark.parametrize("flags", [[], ["--overwrite"]])
+def test_of_two_runs_at_once_with_different_encoders_the_later_one_is_told(caplog, monkeypatch, flags):
+    weights = save_resnet("w.pt")
+    refuse = EncoderOutput.refuse_other_encoders
+
+    def refuse_and_let_another_run(*args):
+        refuse(*args)
+        monkeypatch.setattr(EncoderOutput, "refuse_other_encoders", refuse)
+        assert extract("--target_patch_size", "32") == 0
+
+    monkeypatch.setattr(EncoderOutput, "refuse_other_encoders", refuse_and_let_another_run)
+    code = extract("--encoder_ckpt", weights, "--target_patch_size", "32", *flags, encoder="resnet50_trunc")
+    made_by = {read_features_h5(path).made_from["encoder"] for path in Path("feat/h5_files").iterdir()}
+    if flags:
+        assert code == 0 and made_by == {"resnet50_trunc"}
+    else:
+        assert code == 1 and made_by == {"handcrafted"}
+        assert "a: other_encoder: feat has got its features by another encoder meanwhile: handcrafted" in caplog.text
 
 
 def test_a_whole_file_of_another_encoder_that_never_got_its_name_does_not_stop_a_run():
@@ -237,6 +277,26 @@ def test_the_mean_of_features_that_are_made_anew_is_never_an_old_one():
     assert extract("--slide_pool", "mean", "--target_patch_size", "16") == 0
     mean = torch.load("feat/pt_files/a.pt").mean(dim=0, keepdim=True)
     torch.testing.assert_close(torch.load("feat/slide_mean/pt_files/a.pt"), mean)
+
+
+def test_a_mean_that_could_not_be_written_is_no_older_one(monkeypatch):
+    assert extract("--slide_pool", "mean") == 0
+    write_coords(Path("out/patches/a.h5"), replace(PATCHES, coords=PATCHES.coords[:3]))
+    with monkeypatch.context() as patch:
+        patch.setattr(EncoderOutput, "_write_pooled", None)
+        assert extract("--slide_pool", "mean") == 1
+    assert extract("--slide_pool", "mean") == 0
+    mean = torch.load("feat/pt_files/a.pt").mean(dim=0, keepdim=True)
+    torch.testing.assert_close(torch.load("feat/slide_mean/pt_files/a.pt"), mean)
+
+
+def test_a_run_that_is_refused_has_written_no_means():
+    extract()
+    Path("feat/h5_files/b.h5").rename("feat/h5_files/c.h5")
+    with h5py.File("feat/h5_files/c.h5", "r+") as file:
+        file.attrs["encoder"] = "another"
+    before = files()
+    assert extract("--slide_pool", "mean") == 2 and files() == before
 
 
 def test_one_more_encoder_leaves_the_features_of_the_others_alone():

@@ -45,5 +45,5 @@ def test_features_that_were_found_complete_are_not_opened_again_for_their_encode
     assert not seen or output.is_complete("a", PATCHES)
     opened = []
     monkeypatch.setattr(feature_output, "read_provenance", lambda path: opened.append(path) or {})
-    output.refuse_other_encoders(set())
+    output.refuse_other_encoders({"a"}, set())
     assert bool(opened) is not seen
