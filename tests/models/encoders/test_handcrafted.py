@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.encoders.build import build_encoder
+from models.encoders.build import HowToRun, build_encoder
 from models.encoders.handcrafted import feature_names
 from tests.models.encoders.pictures import tissue
 from utils.errors import UsageError
@@ -91,3 +91,9 @@ def test_density_and_texture_are_told_apart_on_unseen_patches(describe, one, oth
 def test_weights_make_no_sense_for_it():
     with pytest.raises(UsageError, match="no weights"):
         build_encoder("handcrafted", checkpoint="weights.pt")
+
+
+@pytest.mark.parametrize("run", [HowToRun(compiled=True), HowToRun(dtype="bf16"), HowToRun(runtime="openvino")])
+def test_how_a_network_would_be_run_changes_nothing_of_it_and_that_is_said(run, caplog):
+    assert build_encoder("handcrafted", run=run).runtime == "numpy"
+    assert "--compile, --dtype and --runtime change nothing" in caplog.text
