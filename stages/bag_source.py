@@ -22,7 +22,7 @@ from datasets.features_file import (
     write_features_pt,
 )
 from datasets.patches import SlidePatches
-from models.encoders.build import build_encoder
+from models.encoders.build import HowToRun, build_encoder
 from models.encoders.encoder import Encoder
 from models.encoders.registry import find_encoder
 from stages.encoding import SlideEncoder
@@ -66,7 +66,7 @@ class BagSource:
         self._config = config
         self._models = models
         self._device = device
-        self._named = {"encoder": find_encoder(config.encoder_arguments.model_name).name}
+        self._named = {"encoder": find_encoder(config.encoder_arguments.model_name).plain_name}
         self._refuse_other_encoder(self._named)  # before its weights are sought
 
     @cached_property
@@ -82,6 +82,7 @@ class BagSource:
             checkpoint=settings.encoder_ckpt,
             target_patch_size=settings.target_img_size,
             device=self._device,
+            run=HowToRun(trust_remote_code=settings.trust_remote_code),
         )
         self._refuse_other_encoder(encoder.facts)
         for model in self._models:

@@ -176,6 +176,7 @@ class EncoderArguments(_Section):
     model_name: str = "resnet50_trunc"
     target_img_size: int | None = None
     encoder_ckpt: PathText | None = None
+    trust_remote_code: bool = False
 
 
 class ModelArguments(_Section):

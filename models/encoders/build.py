@@ -1,7 +1,7 @@
 """Encoders by name."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -79,13 +79,15 @@ def _build_network(
     stain: StainChange | None,
 ) -> Encoder:
     from models.encoders.batches import NetworkLaunch
-    from models.encoders.network import build_network  # timm takes seconds to import
+    from models.encoders.network import build_network, require_buildable  # timm takes seconds to import
     from models.encoders.runtimes.choice import Request, make_forward
-    from models.encoders.weights import find_weights, weights_sha256
+    from models.encoders.weights import find_weights, revision_of, weights_sha256
 
+    require_buildable(spec, trust_remote_code=run.trust_remote_code)  # before gigabytes are fetched, or asked for
     weights = find_weights(spec, checkpoint)
     built = build_network(spec, weights, trust_remote_code=run.trust_remote_code)
-    spec, geometry = built.spec, Geometry.of(built.spec, target_patch_size)
+    spec = replace(built.spec, revision=revision_of(weights))
+    geometry = Geometry.of(spec, target_patch_size)
     assert spec.mean is not None and spec.std is not None
     dtype = dtype_of(run.dtype, spec, device)
     request = Request(built.network, device, dtype, _input_px(geometry, run), spec.dim, run.compiled, run.n_patches)

@@ -33,4 +33,4 @@ def _run(network: Any, batch: torch.Tensor, spec: EncoderSpec) -> torch.Tensor:
     return network.encode_image(batch, normalize=False, **dict(spec.options))
 
 
-CONCH = Family(_create, _run)
+CONCH = Family(_create, _run, packages=("conch.open_clip_custom",))

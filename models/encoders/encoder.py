@@ -68,7 +68,7 @@ class Encoder:
     def facts(self) -> dict[str, str]:
         """What a feature means, as texts: features that differ in one of these do not go together."""
         return {
-            "encoder": self.name,
+            "encoder": self.spec.plain_name,
             "weights_sha256": self.weights_sha256,
             "pooling": self.spec.pooling,
             "normalisation": _normalisation(self.spec),

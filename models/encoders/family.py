@@ -36,6 +36,7 @@ class Family:
         complete: adds to the entry what is known once the weights are at hand, before the network is made.
         all_in_weights: whether a network without buffers has no numbers but those of its weights.
         load: makes the network with its weights; None: by ``load_weights``.
+        packages: modules that not every installation has.
     """
 
     create: Callable[[EncoderSpec], nn.Module]
@@ -45,6 +46,7 @@ class Family:
     complete: Complete = nothing_to_add
     all_in_weights: bool = False
     load: Callable[[EncoderSpec, Path], nn.Module] | None = None
+    packages: tuple[str, ...] = ()
 
     def trained(self, spec: EncoderSpec, weights: Path) -> nn.Module:
         """Return the network with the weights of a file.

@@ -32,4 +32,4 @@ def _run(network: nn.Module, batch: torch.Tensor, _spec: EncoderSpec) -> torch.T
     return tokens.unflatten(0, (size, -1))  # the tower puts the tokens of all pictures in one row
 
 
-GEMMA = Family(create_transformers, _run, load=load_transformers)
+GEMMA = Family(create_transformers, _run, load=load_transformers, packages=("transformers",))

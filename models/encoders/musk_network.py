@@ -24,4 +24,4 @@ def _run(network: Any, batch: torch.Tensor, spec: EncoderSpec) -> torch.Tensor:
     return pictures
 
 
-MUSK = Family(_create, _run)
+MUSK = Family(_create, _run, packages=("musk.modeling",))

@@ -13,6 +13,7 @@ from models.encoders.gemma_network import GEMMA
 from models.encoders.keep_network import KEEP
 from models.encoders.musk_network import MUSK
 from models.encoders.open_clip_networks import OPEN_CLIP
+from models.encoders.packages import import_for
 from models.encoders.pooling import POOLINGS
 from models.encoders.remote_networks import REMOTE, require_trust
 from models.encoders.spec import EncoderSpec
@@ -77,12 +78,20 @@ def build_network(spec: EncoderSpec, weights: Path | None, *, trust_remote_code:
     Raises:
         UsageError: the weights do not fit or are damaged, a package is missing, or code of the hub is not trusted.
     """
-    require_trust(spec, trust_remote_code)
+    require_buildable(spec, trust_remote_code=trust_remote_code)
     family = _family(spec)
     spec = family.complete(spec, weights)
     body = family.create(spec) if weights is None else family.trained(spec, weights)
     network = _ready(body, family, spec)
     return BuiltNetwork(network, spec if spec.dim else replace(spec, dim=_features_of(network, spec)))
+
+
+def require_buildable(spec: EncoderSpec, *, trust_remote_code: bool) -> None:
+    """Raise a UsageError where an encoder cannot be built whatever its weights: say why not."""
+    require_trust(spec, trust_remote_code)
+    packages = _family(spec).packages
+    for package in packages:
+        import_for(spec, package)
 
 
 def build_empty(spec: EncoderSpec) -> nn.Module:

@@ -40,4 +40,4 @@ def _whole_model(spec: EncoderSpec) -> Any:
     return (open_clip.CoCa if spec.architecture.startswith(COCA) else open_clip.CLIP)(**config)
 
 
-OPEN_CLIP = Family(_create, all_in_weights=True)
+OPEN_CLIP = Family(_create, all_in_weights=True, packages=("open_clip",))

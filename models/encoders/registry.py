@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from models.encoders.entries import ENTRIES
-from models.encoders.spec import HUB, EncoderSpec
+from models.encoders.spec import HUB, REVISION_MARK, EncoderSpec
 from utils.errors import UsageError
 from utils.lookup import require_choice
 
@@ -17,7 +17,6 @@ DISPUTED = {
     "midnight": "midnight12k-cls (1536 numbers, TRIDENT and eva) or midnight12k-cls-mean (3072, LazySlide)",
 }
 ANY_TIMM, ANY_HUB = "timm:", "hf-hub:"
-REVISION_MARK = "@"
 
 
 def find_encoder(name: str) -> EncoderSpec:

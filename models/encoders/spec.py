@@ -8,6 +8,7 @@ Options = tuple[tuple[str, object], ...]
 HUB = "https://huggingface.co"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NO_RESIZE = -1
+REVISION_MARK = "@"
 UM_PER_PX_20X, UM_PER_PX_10X = 0.5, 1.0
 
 
@@ -32,7 +33,7 @@ class EncoderSpec:
         autocast: number format on a GPU: "fp32", "fp16" or "bf16".
         hub_id: where the weights are published, on ``HUB``.
         hub_file: the file of weights there.
-        revision: commit of the hub, "" where none is pinned.
+        revision: commit of the hub; "" where none is pinned, and once built where it is not known.
         source: address of the weights or the code, where it is not ``hub_id``.
         gated: whether access has to be asked for.
         licence: of the weights.
@@ -70,3 +71,8 @@ class EncoderSpec:
     trust_remote_code: bool = False
     needs: str = ""
     note: str = ""
+
+    @property
+    def plain_name(self) -> str:
+        """The name without the revision, which says less of the features than the hash of the weights."""
+        return self.name.partition(REVISION_MARK)[0]

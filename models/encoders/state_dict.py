@@ -98,7 +98,7 @@ def _used(saved: Iterable[str], unused: tuple[str, ...]) -> dict[str, str]:
     """Return the names of the encoder's tensors, each with the name that it is saved under."""
     names: dict[str, str] = {}
     for wrapped in saved:
-        name = _unwrapped(wrapped)
+        name = unwrapped(wrapped)
         if name.startswith(unused or NOTHING):
             continue
         if name in names:
@@ -107,7 +107,8 @@ def _used(saved: Iterable[str], unused: tuple[str, ...]) -> dict[str, str]:
     return names
 
 
-def _unwrapped(name: str) -> str:
+def unwrapped(name: str) -> str:
+    """Return a name without the prefixes of what wraps a network."""
     for prefix in WRAPPERS:
         name = name.removeprefix(prefix)
     return name

@@ -69,4 +69,4 @@ def _run(network: nn.Module, batch: torch.Tensor, spec: EncoderSpec) -> torch.Te
     return getattr(network(pixel_values=batch), OUTPUTS.get(spec.pooling, "last_hidden_state"))
 
 
-TRANSFORMERS = Family(create_transformers, _run, load=load_transformers)
+TRANSFORMERS = Family(create_transformers, _run, load=load_transformers, packages=("transformers",))

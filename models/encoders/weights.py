@@ -3,6 +3,8 @@
 import hashlib
 import logging
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url, snapshot_download
@@ -22,6 +24,7 @@ _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, HfHubHTTPError.__bases__[0]
 # Names under which most weights are published; an entry's own comes first.
 USUAL_FILES = ("model.safetensors", "model.safetensors" + SHARD_INDEX, "pytorch_model.bin")
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
+COMMIT = re.compile("[0-9a-f]{40}")
 WITH_THEIR_FOLDER = ("remote", "any_hub")  # families whose network is described beside the weights
 
 
@@ -39,9 +42,11 @@ def find_weights(spec: EncoderSpec, checkpoint: str | None) -> Path:
         UsageError: there is none; says which file to fetch, where, and how to pass it.
     """
     spec = _with_hub(spec)
-    given = checkpoint or (os.environ.get(spec.env_var) if spec.env_var else None)
-    if given:
-        return _given(spec, given)
+    if checkpoint:
+        return _given(spec, checkpoint)
+    by_variable = os.environ.get(spec.env_var) if spec.env_var else None
+    if by_variable:
+        return _given(spec, by_variable, f" ({spec.env_var} says so)")
     if not spec.hub_id:
         raise UsageError(f"{spec.name} needs weights; {_advice(spec)}")
     _require_revision(spec)
@@ -61,6 +66,12 @@ def weights_sha256(path: Path) -> str:
     return hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()
 
 
+def revision_of(path: Path) -> str:
+    """Return the commit of the hub that a file of weights is of, as the hub's cache keeps it; "" elsewhere."""
+    is_cached = path.parent.parent.name == "snapshots" and COMMIT.fullmatch(path.parent.name)
+    return path.parent.name if is_cached else ""
+
+
 def _with_hub(spec: EncoderSpec) -> EncoderSpec:
     if spec.family != "any_timm":
         return spec
@@ -69,12 +80,12 @@ def _with_hub(spec: EncoderSpec) -> EncoderSpec:
     return on_the_hub(spec)
 
 
-def _given(spec: EncoderSpec, given: str) -> Path:
+def _given(spec: EncoderSpec, given: str, by_whom: str = "") -> Path:
     path = Path(given).expanduser()
     if path.is_dir():
         return _in_folder(spec, path)
     if not path.is_file():
-        raise UsageError(f"{spec.name}: no file of weights {given}; {_advice(spec)}")
+        raise UsageError(f"{spec.name}: no file of weights {given}{by_whom}; {_advice(spec)}")
     return path
 
 
@@ -99,11 +110,12 @@ def _candidates(spec: EncoderSpec) -> list[str]:
 
 
 def _require_revision(spec: EncoderSpec) -> None:
-    """Refuse code of the hub that may change between two runs."""
-    if spec.trust_remote_code and not spec.revision:
+    """Refuse code of the hub that may change between two runs, as that of a branch or a tag."""
+    if spec.trust_remote_code and not COMMIT.fullmatch(spec.revision):
         raise UsageError(
-            f"{spec.name} runs code of {HUB}/{spec.hub_id}: say which revision, --model_name {spec.name}@COMMIT, "
-            "or pass a downloaded folder with --encoder_ckpt FOLDER"
+            f"{spec.name} runs code of {HUB}/{spec.hub_id}: say which revision, --model_name {spec.plain_name}@COMMIT, "
+            "or pass a downloaded folder with --encoder_ckpt FOLDER; COMMIT is the 40 digits of one of "
+            f"{HUB}/{spec.hub_id}/commits/main"
         )
 
 
@@ -145,11 +157,22 @@ def _download(spec: EncoderSpec, name: str, *, local_files_only: bool) -> Path:
     if spec.family == "remote":
         snapshot_download(spec.hub_id, revision=spec.revision or None, local_files_only=local_files_only)
     elif spec.family in WITH_THEIR_FOLDER:
-        file("config.json")
+        _with_config(spec, file)
     if name.endswith(SHARD_INDEX):
         for part in shard_names(path):
             file(part)
     return path
+
+
+def _with_config(spec: EncoderSpec, file: Callable[[str], Path]) -> None:
+    try:
+        file("config.json")
+    except LocalEntryNotFoundError:
+        raise
+    except EntryNotFoundError as error:
+        raise UsageError(
+            f"{spec.name}: {HUB}/{spec.hub_id} has no config.json, which says how its network is built"
+        ) from error
 
 
 def _advice(spec: EncoderSpec) -> str:
@@ -161,5 +184,6 @@ def _where(spec: EncoderSpec) -> str:
     if not spec.hub_id:
         return f"fetch {spec.hub_file} from {spec.source or 'its authors'} on a machine with network"
     what = spec.hub_file if spec.family not in WITH_THEIR_FOLDER else "the whole folder"
+    at = f" at revision {spec.revision}" if spec.revision else ""
     ask = " (ask for access there)" if spec.gated else ""
-    return f"fetch {what} of {HUB}/{spec.hub_id}{ask} on a machine with network"
+    return f"fetch {what} of {HUB}/{spec.hub_id}{at}{ask} on a machine with network"

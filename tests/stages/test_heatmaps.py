@@ -15,6 +15,7 @@ import extract_features_fp
 from datasets.features_file import read_features_h5, read_provenance
 from models.checkpoint import load_model
 from models.checkpoint_facts import write_checkpoint_facts
+from models.encoders.build import build_encoder
 from models.heads.registry import HEADS
 from models.inference import attention_of_class, bag_prediction
 from stages import bag_source
@@ -507,6 +508,20 @@ def test_the_template_is_a_valid_configuration_with_every_key():
     written = yaml.safe_load(path.read_text())
     for name, field in HeatmapConfig.model_fields.items():
         assert set(written[name]) == set(field.annotation.model_fields), name
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_code_of_the_hub_is_trusted_by_the_configuration(config, tmp_path, monkeypatch, trusted):
+    runs = []
+
+    def build(name, *, run, **others):
+        runs.append(run)
+        return build_encoder("handcrafted")
+
+    monkeypatch.setattr(bag_source, "build_encoder", build)
+    config["encoder_arguments"]["trust_remote_code"] = trusted
+    assert run(tmp_path, config) == 0
+    assert {run.trust_remote_code for run in runs} == {trusted}
 
 
 def test_the_tested_points_move_out_with_the_overlap():

@@ -61,6 +61,7 @@ def musk_large_patch16_384(pretrained=False, **kwargs):
 
 REMOTE = """
 import torch
+from huggingface_hub import hf_hub_download
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -80,6 +81,10 @@ class TinyModel(PreTrainedModel):
         return self.embed(batch).mean(dim=(2, 3))
 
     def return_conch(self):
+        return self.embed, None
+
+    def return_downloaded(self):
+        self.embed.load_state_dict(torch.load(hf_hub_download("MahmoodLab/TITAN", filename="part.bin")))
         return self.embed, None
 """
 
@@ -203,6 +208,84 @@ def test_trusted_code_of_the_hub_builds_the_network(hub_folder, monkeypatch, tmp
         replace(spec, architecture="return_conch"), folder / "model.safetensors", trust_remote_code=True
     )
     assert isinstance(part.network.body, torch.nn.Conv2d)
+
+
+@pytest.fixture
+def modules(monkeypatch, tmp_path):
+    """Keep the code of hub folders in this test."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+
+
+def build_trusted(spec, path):
+    return build_network(spec, find_weights(spec, str(path)), trust_remote_code=True).network
+
+
+def test_code_of_the_hub_gets_every_number_from_the_file_or_is_refused(hub_folder, modules):
+    from safetensors.torch import save_file
+
+    _, folder = hub_folder
+    save_file({"embed.weight": torch.zeros(8, 3, 16, 16), "foo": torch.zeros(1)}, folder / "model.safetensors")
+    with pytest.raises(UsageError, match=r"lack embed\.bias; have unknown foo"):
+        build_trusted(find_encoder("genbio-pathfm"), folder)
+
+
+def test_of_several_files_of_weights_the_one_that_is_named_is_loaded(hub_folder, modules):
+    embed, folder = hub_folder
+    zeros = {f"embed.{name}": torch.zeros_like(tensor) for name, tensor in embed.state_dict().items()}
+    torch.save(zeros, folder / "model.pth")
+    network = build_trusted(find_encoder("genbio-pathfm"), folder / "model.pth")
+    assert not network(torch.rand(2, 3, 64, 64)).any()
+
+
+@pytest.mark.parametrize("reference", ["evil/repo--modeling_tiny.TinyModel", ["evil/repo--modeling_tiny.TinyModel"]])
+def test_trust_in_one_repository_runs_no_code_of_another(hub_folder, modules, reference):
+    _, folder = hub_folder
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"]["AutoModel"] = reference
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UsageError, match=r"config\.json names code of another repository .*evil/repo"):
+        build_trusted(find_encoder("genbio-pathfm"), folder)
+
+
+def test_what_the_code_asks_of_the_hub_comes_from_the_folder(hub_folder, modules):
+    import huggingface_hub
+
+    embed, folder = hub_folder
+    spec = replace(find_encoder("conch_v15"), architecture="return_downloaded", hub_file="part.bin", pooling="gap")
+    with pytest.raises(UsageError, match=r"conch_v15: fetch part\.bin of .*MahmoodLab/TITAN into "):
+        build_trusted(spec, folder)
+    torch.save(embed.state_dict(), folder / "part.bin")
+    for _ in range(2):  # the second time the code is imported already
+        network = build_trusted(spec, folder).body
+        torch.testing.assert_close(network.weight, embed.weight)
+    assert "from_folder" not in huggingface_hub.hf_hub_download.__name__
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
+    (folder / "modeling_tiny.py").write_text(REMOTE.replace("MahmoodLab/TITAN", "evil/repo"))
+    with pytest.raises(UsageError, match=r"asks for part\.bin of .*evil/repo, at no stated revision"):
+        build_trusted(spec, folder)
+
+
+@pytest.mark.parametrize("revision", ["main", "0abc", "v1"])
+def test_a_name_that_may_move_is_no_revision(revision):
+    with pytest.raises(UsageError, match=r"@COMMIT, or .*COMMIT is the 40 digits of one of .*/commits/main"):
+        find_weights(find_encoder(f"genbio-pathfm@{revision}"), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("genbio-pathfm@" + "0" * 40, "--trust_remote_code"), ("ticon", "is not built here"), ("musk", "package musk")],
+)
+def test_what_cannot_be_built_is_said_before_weights_are_asked_for(monkeypatch, name, said):
+    monkeypatch.setattr("models.encoders.weights.find_weights", lambda *args: pytest.fail("asked for weights"))
+    monkeypatch.setitem(sys.modules, "musk", None)
+    with pytest.raises(UsageError, match=said):
+        build_encoder(name)
+
+
+def test_a_package_that_a_package_needs_is_named(packages, tmp_path):
+    (tmp_path / "packages/musk/modeling.py").write_text("import fairscale_that_is_not_there")
+    with pytest.raises(UsageError, match="its package musk needs fairscale_that_is_not_there: pip install fairscale_"):
+        build_encoder("musk")
 
 
 def test_trusted_code_that_fails_is_a_message_of_one_line(hub_folder, monkeypatch, tmp_path):

@@ -178,6 +178,26 @@ def test_what_was_fetched_before_serves_without_network_even_where_gated(cache, 
         find_weights(find_encoder(f"uni_v2@{'1' * 40}"), None)  # another revision is not there
 
 
+def test_the_commit_is_recorded_where_it_is_known_and_is_no_part_of_the_name(cache, tmp_path):
+    snapshot = put_into_cache(cache, "timm/resnet50.tv_in1k", "0" * 40, [])
+    state = timm.create_model("resnet50", features_only=True, out_indices=(3,)).state_dict()
+    torch.save(state, tmp_path / "w.bin")
+    torch.save(state, snapshot / "pytorch_model.bin")
+    cached = build_encoder("resnet50_trunc")
+    assert cached.run_facts["revision"] == "0" * 40
+    stated = build_encoder(f"resnet50_trunc@{'1' * 40}", checkpoint=str(tmp_path / "w.bin"))
+    assert stated.run_facts["revision"] == ""  # nobody can tell
+    assert {one.facts["encoder"] for one in (cached, stated)} == {"resnet50_trunc"}
+
+
+def test_what_could_not_be_had_is_said_with_its_revision_and_who_named_it(cache, monkeypatch, tmp_path):
+    with pytest.raises(UsageError, match="MahmoodLab/UNI2-h at revision 0abc"):
+        find_weights(find_encoder("uni_v2@0abc"), None)
+    monkeypatch.setenv("UNI_CKPT_PATH", str(tmp_path / "none.bin"))
+    with pytest.raises(UsageError, match=r"none\.bin \(UNI_CKPT_PATH says so\)"):
+        find_weights(find_encoder("uni_v1"), None)
+
+
 def test_parts_in_the_cache_count_only_when_all_are_there(cache):
     index = "model.safetensors.index.json"
     snapshot = put_into_cache(cache, "google/gemma-4-26B-A4B", "0" * 40, ["a.safetensors"])
