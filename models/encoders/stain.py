@@ -1,7 +1,8 @@
 """Stain normalisation: patches get the colours of a target image, each by its own statistics, on any device.
 
 Macenko et al. 2009, "A method for normalizing histology slides for quantitative analysis"; Reinhard et al. 2001, "Color
-transfer between images". Patches with too little tissue to tell its stains stay as they are.
+transfer between images". Patches with too little tissue to tell its stains stay as they are, and so do pixels that are
+black: outside the slide.
 """
 
 import warnings
@@ -69,7 +70,12 @@ def _describe(method: str, *fitted: torch.Tensor) -> str:
 def _densities(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return optical densities, float32 (B, N, 3), and which pixels are tissue, bool (B, N)."""
     densities = -torch.log((batch.flatten(1, 2).float() + 1) / GLASS)
-    return densities, densities.mean(dim=2) > TISSUE_DENSITY
+    return densities, (densities.mean(dim=2) > TISSUE_DENSITY) & ~_is_outside(batch).flatten(1, 2)
+
+
+def _is_outside(batch: torch.Tensor) -> torch.Tensor:
+    """Tell which pixels are outside the slide, bool (B, H, W): as black as readers pad with, and no tissue is."""
+    return (batch == 0).all(dim=3)
 
 
 def _masked_quantile(values: torch.Tensor, mask: torch.Tensor, part: float) -> torch.Tensor:
@@ -92,9 +98,10 @@ def _has_tissue(mask: torch.Tensor) -> torch.Tensor:
 
 
 def _as_bytes(pixels: torch.Tensor, batch: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
-    """Return pixels (B, N, 3) as bytes in the batch's shape, and patches that are not usable as they were."""
+    """Return pixels (B, N, 3) as bytes in the batch's shape; patches that are not usable, and what is outside, stay."""
     changed = pixels.nan_to_num().clamp(0, 255).round().to(torch.uint8).view(batch.shape)
-    return torch.where(usable[:, None, None, None], changed, batch)
+    is_changed = usable[:, None, None] & ~_is_outside(batch)
+    return torch.where(is_changed[..., None], changed, batch)
 
 
 @dataclass(frozen=True)

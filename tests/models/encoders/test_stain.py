@@ -61,6 +61,25 @@ def test_no_line_is_drawn_between_glass_and_tissue(stain):
     assert changed.diff(dim=1).abs().max() <= 6
 
 
+@pytest.mark.parametrize("n_columns", [8, 48, 93])
+def test_what_is_outside_the_slide_stays_black_and_changes_no_tissue(stain, n_columns):
+    patch = torch.from_numpy(tissue(1, (1.2, 0.9, 1))[None])
+    padded = patch.clone()
+    padded[:, :, -n_columns:] = 0
+    changed = stain(padded)
+    assert not changed[:, :, -n_columns:].any()
+    alone = stain(patch[:, :, :-n_columns].contiguous())
+    assert (changed[:, :, :-n_columns].int() - alone.int()).abs().max() <= 1
+
+
+def test_what_is_outside_a_target_is_no_stain(tmp_path):
+    padded = np.pad(tissue(0), ((0, 0), (0, 64), (0, 0)))
+    patch = torch.from_numpy(tissue(1, (1.2, 0.9, 1))[None])
+    for method in METHODS:
+        plain, beside_black = (fit_stain(method, save(tmp_path / "t.png", image)) for image in (tissue(0), padded))
+        assert (plain(patch).int() - beside_black(patch).int()).abs().max() <= 1
+
+
 @pytest.mark.parametrize("value", [0, 128, 245, 255])
 def test_patches_without_stains_to_tell_stay_as_they_are(stain, value):
     flat = torch.full((2, 64, 64, 3), value, dtype=torch.uint8)
