@@ -15,6 +15,8 @@ from wsi_core.squares import SquareReader
 
 Prepare = Callable[[np.ndarray], np.ndarray]
 
+READ_BYTES = 64 * 2**20  # held at once of squares that are made smaller
+
 
 @dataclass(frozen=True)
 class BlockTask:
@@ -25,18 +27,22 @@ class BlockTask:
         job: the slide, with the patches of this block alone.
         numbers: the places of those patches in the file of coordinates, int64 (N,).
         max_bad: how many of the slide's patches may be unreadable.
+        prepares: places of what is to be made of each patch.
     """
 
     slide_number: int
     job: SlidePatches
     numbers: np.ndarray
     max_bad: int
+    prepares: tuple[int, ...]
 
     @classmethod
-    def of(cls, slide_number: int, job: SlidePatches, numbers: np.ndarray, path: Path) -> "BlockTask":
+    def of(
+        cls, slide_number: int, job: SlidePatches, numbers: np.ndarray, path: Path, prepares: Sequence[int]
+    ) -> "BlockTask":
         """Return the task of some patches of a slide that is read from ``path``."""
         patches = replace(job.patches, coords=job.patches.coords[numbers])
-        return cls(slide_number, replace(job, path=path, patches=patches), numbers, job.max_bad)
+        return cls(slide_number, replace(job, path=path, patches=patches), numbers, job.max_bad, tuple(prepares))
 
 
 class BlockReader:
@@ -62,7 +68,9 @@ class BlockReader:
             bad = self._read_pixels(task, pixels)
             kept = np.setdiff1d(np.arange(len(task.numbers)), [index for index, _ in bad])
             prepared = tuple(
-                np.stack([prepare(p) for p in pixels[: len(kept)]]) for prepare in self._prepares if len(kept)
+                np.stack([self._prepares[place](p) for p in pixels[: len(kept)]])
+                for place in task.prepares
+                if len(kept)
             )
         except UsageError:
             raise  # the command is wrong, not this slide
@@ -112,13 +120,11 @@ class BlockReader:
         reading = self._reading
         assert reading is not None and reading.level is not None
         corners = task.job.patches.coords[part]
-        squares = slide.read(corners, reading.level, reading.read_size_px)
-        if reading.read_size_px == reading.target_size_px:
-            pixels[: len(squares)] = squares
-            return
-        size = (reading.target_size_px, reading.target_size_px)
-        for number, square in enumerate(squares):  # bicubic over all the pixels, as the original
-            pixels[number] = np.asarray(Image.fromarray(square).resize(size))
+        at_once = max(1, READ_BYTES // (3 * reading.read_size_px**2))
+        for start in range(0, len(corners), at_once):
+            squares = slide.read(corners[start : start + at_once], reading.level, reading.read_size_px)
+            for number, square in enumerate(squares, start):
+                pixels[number] = _resized(square, reading.target_size_px)
 
     def _slide(self, task: BlockTask) -> SquareReader:
         if self._open is None or self._open[0] != task.slide_number:
@@ -127,3 +133,8 @@ class BlockReader:
             self._open = (task.slide_number, squares)
             self._reading = task.job.patches.reading.on(squares.slide)
         return self._open[1]
+
+
+def _resized(square: np.ndarray, side_px: int) -> np.ndarray:
+    """Return a square, uint8 (S, S, 3), in another size: bicubic over all the pixels, as the original."""
+    return square if len(square) == side_px else np.asarray(Image.fromarray(square).resize((side_px, side_px)))

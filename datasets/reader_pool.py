@@ -32,7 +32,7 @@ from utils.processes import WorkerProcess, end_with_parent, worker_context
 
 logger = logging.getLogger(__name__)
 
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 128 * 2**20
 BLOCKS_PER_READER = 2  # one being read, one waiting
 BLOCKS_BESIDE = 2  # one being encoded, one ready
 SHARED_MEMORY = Path("/dev/shm")
@@ -61,13 +61,14 @@ class ReaderPool:
     Args:
         jobs: the slides, in order.
         prepares: what is made of each patch where it is read, besides its pixels.
-        batch_size: patches in a block at most.
+        batch_size: patches in a block at most; fewer of large ones, of which ``BLOCK_BYTES`` hold no more.
         num_workers: processes that read; 0 reads in this one.
         sources: from where the slides are read.
         context: how processes are started.
         n_sharing: how many pools share the memory of the machine.
         limits: what reading may take, in seconds of each block; a process that takes more is ended, which costs the
             slide. Without effect where no process but this one reads.
+        wanted: for each slide the places of ``prepares`` that are needed; None: all are.
         take: asked once for each slide, in order, before it is read: whether it is to be read at all.
 
     Raises:
@@ -85,6 +86,7 @@ class ReaderPool:
         context: BaseContext | None = None,
         n_sharing: int = 1,
         limits: Limits = NO_LIMITS,
+        wanted: Sequence[Sequence[int]] | None = None,
         take: Callable[[int], bool] | None = None,
     ) -> None:
         self.wait_s = 0.0  # spent waiting for blocks
@@ -95,10 +97,10 @@ class ReaderPool:
         block_bytes = min(BLOCK_BYTES, batch_size * largest_patch_bytes)
         if num_workers:
             block_bytes = _shareable(block_bytes, n_blocks * n_sharing, largest_patch_bytes)
-        self._patches_per_block = max(1, block_bytes // largest_patch_bytes)
-        memory = [
-            torch.empty(self._patches_per_block * largest_patch_bytes, dtype=torch.uint8) for _ in range(n_blocks)
-        ]
+        self._block_bytes = max(block_bytes, largest_patch_bytes)
+        self._batch_size = batch_size
+        self._prepares = wanted if wanted is not None else [range(len(prepares))] * len(jobs)
+        memory = [torch.empty(self._block_bytes, dtype=torch.uint8) for _ in range(n_blocks)]
         if num_workers:
             memory = [block.share_memory_() for block in memory]
         self._memory = memory
@@ -122,9 +124,9 @@ class ReaderPool:
         for reader in self._readers:
             reader.close()
 
-    def n_blocks(self, slide_number: int) -> int:
-        """Return how many blocks a slide has."""
-        return -(-len(self._jobs[slide_number].patches) // self._patches_per_block)
+    def patches_per_block(self, slide_number: int) -> int:
+        """Return how many patches of a slide are read, and encoded, together."""
+        return max(1, min(self._batch_size, self._block_bytes // math.prod(self._jobs[slide_number].patch_shape)))
 
     def is_wanted(self, slide_number: int) -> bool:
         """Tell whether a slide is read; ``take`` is asked now, for the slides before it too."""
@@ -158,7 +160,7 @@ class ReaderPool:
         for slide_number, job in enumerate(self._jobs):
             if not self.is_wanted(slide_number):
                 continue
-            for numbers in job.blocks(self._patches_per_block):
+            for numbers in job.blocks(self.patches_per_block(slide_number)):
                 if slide_number not in self._given_up:
                     yield slide_number, numbers
 
@@ -169,7 +171,8 @@ class ReaderPool:
             if under_way and not self._sources.is_ready(slide_number):
                 return
             waiting.skip()
-            task = BlockTask.of(slide_number, self._jobs[slide_number], numbers, self._sources.path(slide_number))
+            job, path = self._jobs[slide_number], self._sources.path(slide_number)
+            task = BlockTask.of(slide_number, job, numbers, path, self._prepares[slide_number])
             reader = self._reader_for(slide_number, under_way)
             place = self._free.popleft()
             under_way.append(_UnderWay(task, place, reader, reader.submit(task, place)))

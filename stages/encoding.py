@@ -100,6 +100,7 @@ class SlideEncoder:
             sources=sources,
             n_sharing=n_sharing,
             limits=limits,
+            wanted=[self._prepares_of(number) for number in range(len(slides))],
             take=take,
         )
         self._blocks = iter(self._pool)
@@ -198,13 +199,18 @@ class SlideEncoder:
     def _encoders_of(self, number: int) -> list[Encoder]:
         return [self._encoders[place] for place in self._wanted[number]]
 
+    def _prepares_of(self, number: int) -> list[int]:
+        """Return which of what encoders prepare where patches are read a slide needs, in the order of its encoders."""
+        places = [place for place, encoder in enumerate(self._encoders) if encoder.prepare is not None]
+        return [places.index(place) for place in self._wanted[number] if place in places]
+
     def _launch(self, block: ReadBlock) -> list[Launched]:
         prepared = iter(block.info.prepared)
-        inputs = [
-            block.pixels if encoder.prepare is None else torch.from_numpy(next(prepared)) for encoder in self._encoders
-        ]
         start_s = time.monotonic()
-        launched = [self._encoders[place].launch(inputs[place]) for place in self._wanted[block.slide_number]]
+        launched = [
+            encoder.launch(block.pixels if encoder.prepare is None else torch.from_numpy(next(prepared)))
+            for encoder in self._encoders_of(block.slide_number)
+        ]
         self.encode_s += time.monotonic() - start_s
         return launched
 

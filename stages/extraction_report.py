@@ -60,7 +60,7 @@ def _advice(waiting: float, num_workers: int, device_type: str, dtypes: Collecti
         return f"reading is the limit, raise --num_workers (now {num_workers}), or stage slides with --cache_dir"
     options = ["--dtype bf16"] if "fp32" in dtypes else []
     if device_type == "cuda":
-        options += ["--batch_size", "--compile", "more --gpus"]
+        options += ["--compile", "more --gpus"]
     elif importlib.util.find_spec("openvino") is None:
         options.append("pip install openvino")
     return f"the encoder is the limit{', try ' if options else ''}{', '.join(options)}"

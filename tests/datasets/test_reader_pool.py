@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import reader_pool
+from datasets import block_reader, reader_pool
 from datasets.patches import SlidePatches
 from datasets.reader_pool import SHARED_MEMORY, ReaderPool
 from tests.slides import damage_tile, small_slide
@@ -21,6 +21,7 @@ from utils.errors import ItemError, UsageError
 from utils.lookup import PROJECT_ROOT
 from wsi_core.coords_file import PatchCoords
 from wsi_core.patch_reading import PatchReading
+from wsi_core.squares import SquareReader
 
 GRID = np.array([[x, y] for x in (0, 32, 64, 96) for y in (0, 32, 64)])  # 12 patches
 PATCHES = PatchCoords(coords=GRID, reading=PatchReading(0, 32, 32, 32))
@@ -124,6 +125,30 @@ def test_custom_downsample_reads_large_and_makes_small(slides):
     np.testing.assert_array_equal(pixels[0][0], np.asarray(expected))
 
 
+def test_squares_that_are_made_smaller_are_held_a_few_at_a_time(slides, monkeypatch):
+    images, jobs = slides
+    monkeypatch.setattr(block_reader, "READ_BYTES", 2 * 3 * 64**2)
+    held = []
+    read = SquareReader.read
+    monkeypatch.setattr(SquareReader, "read", lambda *args: held.append(read(*args)) or held[-1])
+    corners = np.array([[x, y] for x in (0, 8, 64) for y in (0, 16, 32)])
+    pixels, _ = read_all([replace(jobs[0], patches=PatchCoords(corners, PatchReading(0, 64, 32, 64)))], batch_size=100)
+    assert max(len(squares) for squares in held) == 2 and sum(len(squares) for squares in held) == len(corners)
+    for number, (x, y) in enumerate(corners):
+        expected = Image.fromarray(images[0][y : y + 64, x : x + 64]).resize((32, 32))
+        np.testing.assert_array_equal(pixels[0][number], np.asarray(expected))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_slide_of_large_patches_makes_the_blocks_of_others_no_smaller(slides, monkeypatch, num_workers):
+    monkeypatch.setattr(reader_pool, "BLOCK_BYTES", 12 * 3 * 32**2)
+    _, jobs = slides
+    large = replace(jobs[1], patches=PatchCoords(GRID, PatchReading(0, 64, 64, 64)))
+    _, told = read_all([jobs[0], large, jobs[2]], batch_size=10, num_workers=num_workers)
+    sizes = [[info.n_read for number, info in told if number == slide] for slide in range(3)]
+    assert sizes == [[10, 2], [3, 3, 3, 3], [10, 2]]
+
+
 def test_beyond_the_slide_is_black(slides):
     _, jobs = slides
     pixels, _ = read_all([replace(jobs[0], patches=replace(PATCHES, coords=np.array([[112, 80]])))])
@@ -193,11 +218,12 @@ AFTER_OPENCV = """
 import sys
 from pathlib import Path
 import cv2, numpy as np
-from datasets import reader_pool
+from datasets import block_reader, reader_pool
 from datasets.patches import SlidePatches
 from datasets.reader_pool import ReaderPool
 from wsi_core.coords_file import PatchCoords
 from wsi_core.patch_reading import PatchReading
+from wsi_core.squares import SquareReader
 
 def with_one_thread(image):
     cv2.setNumThreads(1)

@@ -12,6 +12,7 @@ import torch
 
 import extract_features_fp
 from datasets.features_file import read_features_h5
+from models.encoders.handcrafted import Descriptor
 from stages.feature_output import EncoderOutput
 from tests.slides import damage_tile, small_slide
 from tests.stages.fabricated import fabricate_picture
@@ -297,6 +298,20 @@ def test_a_run_that_is_refused_has_written_no_means():
         file.attrs["encoder"] = "another"
     before = files()
     assert extract("--slide_pool", "mean") == 2 and files() == before
+
+
+@pytest.mark.parametrize("flags", [["--slide_timeout", "9"], ["--slide_memory_gb", "1"]])
+def test_limits_without_a_process_that_they_hold_for_are_said_to_be_none(caplog, flags):
+    assert extract() == 0 and "--num_workers 0 has none" not in caplog.text
+    assert extract(*flags) == 0 and "--num_workers 0 has none" in caplog.text
+
+
+def test_what_is_complete_is_not_computed_again_for_one_more_encoder(monkeypatch):
+    weights = save_resnet("w.pt")
+    assert extract("--feat_dir", "feat/handcrafted", "--target_patch_size", "32") == 0
+    monkeypatch.setattr(Descriptor, "__call__", None)
+    flags = ["--target_patch_size", "32", "--encoder_ckpt", f"resnet50_trunc={weights}"]
+    assert extract(*flags, encoder="handcrafted,resnet50_trunc") == 0
 
 
 def test_one_more_encoder_leaves_the_features_of_the_others_alone():
