@@ -80,6 +80,8 @@ class SquareReader:
     def _in_strips(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray:
         squares = np.empty((len(corners_level0), side_px, side_px, 3), np.uint8)
         corners_px = self.slide.on_level(corners_level0, level)
+        if not self.slide.is_read_by_openslide:  # which alone reads between pixels; others round, halves to even
+            corners_px = np.rint(corners_px)
         for start, stop in _strips(corners_px, side_px):
             offsets_px = np.rint(corners_px[start:stop, 1] - corners_px[start, 1]).astype(int)
             x, y = corners_level0[start].tolist()
