@@ -131,7 +131,9 @@ class ReaderPool:
     def is_wanted(self, slide_number: int) -> bool:
         """Tell whether a slide is read; ``take`` is asked now, for the slides before it too."""
         while len(self._is_wanted) <= slide_number:
-            self._is_wanted.append(self._take is None or self._take(len(self._is_wanted)))
+            number = len(self._is_wanted)
+            self._is_wanted.append(self._take is None or self._take(number))
+            self._sources.decided(number, self._is_wanted[number])
         return self._is_wanted[slide_number]
 
     def give_up(self, slide_number: int) -> None:
@@ -158,6 +160,7 @@ class ReaderPool:
 
     def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         for slide_number, job in enumerate(self._jobs):
+            self.is_wanted(min(slide_number + self._sources.n_ahead, len(self._jobs) - 1))
             if not self.is_wanted(slide_number):
                 continue
             for numbers in job.blocks(self.patches_per_block(slide_number)):

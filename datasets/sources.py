@@ -9,10 +9,18 @@ class Sources:
 
     Args:
         paths: of the slides, in the order of the run.
+
+    Attributes:
+        n_ahead: of how many slides after the one that is read it should be decided whether they are to be.
     """
+
+    n_ahead = 0
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
+
+    def decided(self, slide_number: int, is_wanted: bool) -> None:
+        """Whether a slide is to be read is known now."""
 
     def is_ready(self, slide_number: int) -> bool:
         """Tell whether ``path`` would answer at once."""

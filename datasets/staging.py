@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from datasets.sources import Sources
+from utils.errors import UsageError, one_line
 from utils.lookup import require_writable
 from utils.process_identity import ProcessIdentity, this_process
 
@@ -31,17 +32,26 @@ class _StoppedError(Exception):
     """The run is over."""
 
 
+class _DoneError(Exception):
+    """The slide is not needed any more."""
+
+
 class StagedSources(Sources):
     """Slides read from copies that a thread makes; one that cannot be copied is read where it lies.
 
     Args:
         paths: of the slides, in the order of the run.
         folder: empty, on a local disk.
+        on_demand: copy only slides that are ``decided`` to be wanted; otherwise all.
     """
 
-    def __init__(self, paths: Sequence[Path], folder: Path) -> None:
+    n_ahead = AHEAD - 1
+
+    def __init__(self, paths: Sequence[Path], folder: Path, *, on_demand: bool = False) -> None:
         super().__init__(paths)
         self._folder = folder
+        self._is_wanted: list[bool] = [] if on_demand else [True] * len(paths)
+        self._told: set[str] = set()
         self._settled = [threading.Event() for _ in paths]
         self._read_from = list(paths)
         self._n_done = 0
@@ -49,6 +59,15 @@ class StagedSources(Sources):
         self._is_over = False
         self._thread = threading.Thread(target=self._copy_all, daemon=True)
         self._thread.start()
+
+    def decided(self, slide_number: int, is_wanted: bool) -> None:
+        """Take note, in the order of the slides, whether a slide is to be read."""
+        with self._changed:
+            if slide_number < len(self._is_wanted):
+                self._is_wanted[slide_number] = is_wanted
+            else:
+                self._is_wanted.append(is_wanted)
+            self._changed.notify()
 
     def is_ready(self, slide_number: int) -> bool:
         """Tell whether ``path`` would answer at once."""
@@ -77,12 +96,8 @@ class StagedSources(Sources):
     def _copy_all(self) -> None:
         try:
             for number, path in enumerate(self._paths):
-                self._wait_until_near(number)
-                try:
-                    self._read_from[number] = self._copied(number, path)
-                except OSError as error:
-                    logger.warning("%s is read where it lies: %s", path.name, error)
-                    shutil.rmtree(self._part(number), ignore_errors=True)
+                if self._is_needed(number):
+                    self._read_from[number] = self._copied_or_itself(number, path)
                 self._settled[number].set()
         except _StoppedError:
             pass
@@ -90,55 +105,96 @@ class StagedSources(Sources):
             for settled in self._settled:
                 settled.set()
 
-    def _wait_until_near(self, number: int) -> None:
+    def _is_needed(self, number: int) -> bool:
+        """Wait until a slide is near, and tell whether it is still to be read."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_over or number < self._n_done + AHEAD)
+            self._changed.wait_for(
+                lambda: self._is_over or (number < self._n_done + AHEAD and number < len(self._is_wanted))
+            )
             if self._is_over:
                 raise _StoppedError
+            return self._is_wanted[number] and number >= self._n_done
+
+    def _copied_or_itself(self, number: int, path: Path) -> Path:
+        try:
+            copy = self._copied(number, path)
+        except OSError as error:
+            logger.warning("%s is read where it lies: %s", path.name, error)
+            copy = path
+        except _DoneError:
+            copy = path
+        with self._changed:
+            is_done = number < self._n_done
+        if copy == path or is_done:
+            for left in (self._part(number), self._folder / str(number)):
+                shutil.rmtree(left, ignore_errors=True)
+        return copy
 
     def _copied(self, number: int, path: Path) -> Path:
-        """Copy a slide and return the copy; the slide itself where it is done already or there is no room."""
+        """Copy a slide and return the copy; the slide itself where there is no room, or it cannot be copied."""
         files = _files_of(path)
-        n_bytes = sum(file.stat().st_size for file in files)
-        if number < self._n_done or not files or n_bytes > USABLE_PART * shutil.disk_usage(self._folder).free:
+        if not files:
+            self._tell_once("format", f"slides such as {path.name} refer to files beside them: read where they lie")
+            return path
+        n_bytes, free_bytes = sum(file.stat().st_size for file in files), shutil.disk_usage(self._folder).free
+        if n_bytes > USABLE_PART * free_bytes:
+            needed, free = f"{n_bytes / 2**30:.2f} GiB", f"{free_bytes / 2**30:.2f} GiB"
+            others = f"{path.name} ({needed}) and others like it are read where they lie"
+            self._tell_once("room", f"{others}: --cache_dir has {free} free, of which half is used")
             return path
         part = self._part(number)
         for file in files:
-            self._copy(file, part / file.relative_to(path.parent))
+            self._copy(file, part / file.relative_to(path.parent), number)
         return part.rename(self._folder / str(number)) / path.name
+
+    def _tell_once(self, what: str, text: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            logger.warning("%s", text)
 
     def _part(self, number: int) -> Path:
         return self._folder / f"{number}.part"
 
-    def _copy(self, source: Path, target: Path) -> None:
+    def _copy(self, source: Path, target: Path, number: int) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with source.open("rb") as read, target.open("wb") as written:
             while chunk := read.read(CHUNK_BYTES):
                 if self._is_over:
                     raise _StoppedError
+                if number < self._n_done:
+                    raise _DoneError
                 written.write(chunk)
 
 
 @contextmanager
-def staged(paths: Sequence[Path], cache_dir: Path) -> Iterator[Sources]:
-    """Yield sources that copy slides to ``cache_dir`` ahead of their use.
+def staged(paths: Sequence[Path], cache_dir: Path, *, on_demand: bool = False) -> Iterator[Sources]:
+    """Yield sources that copy slides to ``cache_dir`` ahead of their use; ``on_demand`` as in ``StagedSources``.
 
     Raises:
         UsageError: the folder cannot be written.
     """
-    require_writable(str(cache_dir), flag="--cache_dir")
-    cache_dir.mkdir(parents=True, exist_ok=True)
+    require_cache(cache_dir)
     _remove_leftovers(cache_dir)
     new = Path(tempfile.mkdtemp(prefix=f"{NEW_PREFIX}{this_process()}-", dir=cache_dir))
     with (new / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # says that the run lives; the system lets go of it however the run ends
         folder = new.rename(cache_dir / (PREFIX + new.name))  # only now may others look whether it lives
-        sources = StagedSources(paths, folder)
+        sources = StagedSources(paths, folder, on_demand=on_demand)
         try:
             yield sources
         finally:
             sources.close()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_cache(cache_dir: Path) -> None:
+    """Make the folder if need be, and raise a UsageError where it cannot be written."""
+    require_writable(str(cache_dir), flag="--cache_dir")
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=cache_dir).close()
+    except OSError as error:
+        raise UsageError(f"--cache_dir {cache_dir} cannot be written: {one_line(error)}") from error
 
 
 def _remove_leftovers(cache_dir: Path) -> None:

@@ -239,7 +239,7 @@ def _sources(slides: Sequence[SlidePatches], config: ExtractionConfig) -> Iterat
         return
     from datasets.staging import staged  # not to be had on Windows
 
-    with staged(paths, Path(config.cache_dir)) as sources:
+    with staged(paths, Path(config.cache_dir), on_demand=True) as sources:
         yield sources
 
 

@@ -164,7 +164,9 @@ def _checked_devices(config: ExtractionConfig) -> list[torch.device]:
         require_folder(config.data_slide_dir, flag="--data_slide_dir")
     require_writable(config.feat_dir, flag="--feat_dir")
     if config.cache_dir is not None:
-        require_writable(config.cache_dir, flag="--cache_dir")
+        from datasets.staging import require_cache  # not to be had on Windows
+
+        require_cache(Path(config.cache_dir))
     if (config.stain_norm is None) != (config.stain_target is None):
         raise UsageError("--stain_norm and --stain_target go together: the method, and an image with the stains wanted")
     if not config.gpus:

@@ -3,12 +3,17 @@
 import shutil
 import subprocess
 import sys
+import threading
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
 from datasets import staging
+from datasets.patches import SlidePatches
+from datasets.reader_pool import ReaderPool
 from datasets.staging import staged
+from tests.datasets.test_reader_pool import PATCHES
 from utils.errors import UsageError
 from utils.lookup import PROJECT_ROOT
 
@@ -48,6 +53,61 @@ def test_a_slide_of_several_files_comes_whole(tmp_path):
     with staged([slide], tmp_path / "cache") as sources:
         copy = sources.path(0)
         assert copy != slide and (copy.parent / "a" / "Data.dat").read_text() == "data"
+
+
+def test_on_demand_only_slides_that_are_wanted_are_copied(slides, tmp_path):
+    cache = tmp_path / "cache"
+    with staged(slides, cache, on_demand=True) as sources:
+        for number in range(3):
+            assert not sources.is_ready(number)
+            sources.decided(number, number != 1)
+        assert [sources.path(number) == slides[number] for number in range(3)] == [False, True, False]
+        assert copies(cache) == ["0.svs", "2.svs"]
+
+
+def test_a_copy_that_comes_too_late_is_given_up_and_removed(slides, tmp_path, monkeypatch):
+    cache, begun, go_on = tmp_path / "cache", threading.Event(), threading.Event()
+    copy = staging.StagedSources._copy
+
+    def slow(self, source, target, number):
+        begun.set()
+        go_on.wait(10)
+        copy(self, source, target, number)
+
+    monkeypatch.setattr(staging.StagedSources, "_copy", slow)
+    with staged(slides[:2], cache) as sources:
+        begun.wait(10)
+        sources.done(0)
+        go_on.set()
+        assert sources.path(0) == slides[0] and sources.path(1) != slides[1]
+        assert copies(cache) == ["1.svs"]
+
+
+def test_the_pool_copies_no_slide_that_another_process_has(slides, tmp_path):
+    read = []
+    jobs = [SlidePatches(path, PATCHES) for path in slides]
+    with staged(slides, tmp_path / "cache", on_demand=True) as sources:
+        copied = staging.StagedSources._copied
+        sources._copied = lambda number, path: read.append(number) or copied(sources, number, path)
+        with ReaderPool(
+            jobs, batch_size=9, num_workers=0, sources=sources, take=lambda number: number % 3 == 0
+        ) as pool:
+            for block in pool:
+                assert block.info.error  # they are no slides
+                pool.done(block.slide_number)
+    assert read == [0, 3]
+
+
+def test_what_cannot_be_staged_is_said_once(slides, tmp_path, monkeypatch, caplog):
+    usage = namedtuple("usage", "total used free")(1000, 0, 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    others = [slide.rename(slide.with_suffix(".dcm")) for slide in slides[4:]]
+    with staged([*slides[:4], *others], tmp_path / "cache") as sources:
+        for number in range(6):
+            sources.path(number)
+            sources.done(number)
+    assert caplog.text.count("are read where they lie: --cache_dir has 0.00 GiB free") == 1
+    assert caplog.text.count("slides such as 4.dcm refer to files beside them") == 1
 
 
 def test_without_room_slides_are_read_where_they_lie(slides, tmp_path, monkeypatch):
@@ -97,5 +157,6 @@ def test_copies_of_a_killed_run_go_and_those_of_a_living_one_stay(slides, tmp_pa
 
 def test_a_cache_that_cannot_be_written_is_wrong_use(slides, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="--cache_dir"), staged(slides, tmp_path / "file"):
-        pass
+    for folder in (tmp_path / "file", Path("/proc/nowhere")):
+        with pytest.raises(UsageError, match="--cache_dir"), staged(slides, folder):
+            pass
