@@ -225,10 +225,8 @@ class SlideEncoder:
 
 def _refuse_infinite(features: np.ndarray, encoder: Encoder) -> None:
     if not np.isfinite(features).all():
-        raise ItemError(
-            f"{encoder.name} gives NaN or infinite numbers in {encoder.dtype}: pass --dtype fp32, or check its weights",
-            STATUS_UNENCODED,
-        )
+        advice = "check its weights" if encoder.dtype == "fp32" else "pass --dtype fp32, or check its weights"
+        raise ItemError(f"{encoder.name} gives NaN or infinite numbers in {encoder.dtype}: {advice}", STATUS_UNENCODED)
 
 
 def _refuse_unreadable(info: BlockInfo, bad: Sequence[BadPatch], job: SlidePatches) -> None:

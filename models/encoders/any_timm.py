@@ -1,23 +1,26 @@
 """Any model of timm, by its name in timm or from a folder of the hub that says in config.json how to build it."""
 
 import json
-from dataclasses import replace
+import math
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
+from timm.models import PretrainedCfg
 from torch import nn
 
 from models.encoders.family import Family
-from models.encoders.spec import IMAGENET_MEAN, IMAGENET_STD, EncoderSpec, Rgb
+from models.encoders.resize import Interpolation
+from models.encoders.spec import EncoderSpec, Rgb
 from models.encoders.timm_networks import BATCH_COUNTER, create_timm, run_timm, timm_names
 from utils.errors import UsageError, one_line
 
 CONFIG = "config.json"
-DEFAULT_INPUT_PX = 224
-INTERPOLATIONS = ("bilinear", "bicubic")
+INTERPOLATIONS: dict[object, Interpolation] = {"": "bicubic", "bilinear": "bilinear", "bicubic": "bicubic"}
 # What timm raises at names and arguments that it does not know.
-_UNBUILDABLE = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
+UNBUILDABLE = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
 
 
 def on_the_hub(spec: EncoderSpec) -> EncoderSpec:
@@ -43,9 +46,14 @@ def _from_timm(spec: EncoderSpec, _weights: Path | None) -> EncoderSpec:
 
 
 def _config_of_timm(spec: EncoderSpec) -> dict[str, Any]:
-    config = timm.get_pretrained_cfg(spec.architecture)
+    try:
+        config = timm.get_pretrained_cfg(spec.architecture)
+    except RuntimeError:  # a model that it has, of weights that it has not
+        config = None
     if config is None:
-        raise UsageError(f"timm {timm.__version__} has no model {spec.architecture!r}: see timm.list_models()")
+        raise UsageError(
+            f"timm {timm.__version__} has no model {spec.architecture!r}: see timm.list_models(pretrained=True)"
+        )
     return config.to_dict()
 
 
@@ -65,27 +73,56 @@ def _from_folder(spec: EncoderSpec, weights: Path | None) -> EncoderSpec:
     loading = sorted(LOADING & options.keys())
     if loading:
         raise UsageError(f"{spec.name}: {path} says what else to load ({', '.join(loading)}); take that out")
+    known = {field.name for field in fields(PretrainedCfg)}
+    options["pretrained_cfg"] = PretrainedCfg(**{name: value for name, value in config.items() if name in known})
     return _completed(replace(spec, architecture=architecture, options=tuple(options.items())), config)
 
 
 def _completed(spec: EncoderSpec, config: dict[str, Any]) -> EncoderSpec:
-    """Add a model's input, as timm writes it down, and leave its classifier out."""
-    input_px = int((config.get("input_size") or (3, DEFAULT_INPUT_PX))[-1])
-    interpolation = config.get("interpolation")
-    return replace(
+    """Add a model's input, as timm writes it down or takes it to be, and leave its classifier out."""
+    defaults = PretrainedCfg()
+    said = {name: value for name, value in config.items() if value not in (None, "", (), [])}
+    try:
+        input_px = _side(said.get("input_size", defaults.input_size))
+        crop_part = _between(said.get("crop_pct", defaults.crop_pct), 0.1, 1.5)
+        mean, std = _rgb(said.get("mean", defaults.mean)), _rgb(said.get("std", defaults.std))
+        _between(min(std), 1e-6, 1.0)
+        interpolation = INTERPOLATIONS[said.get("interpolation", "")]
+    except (TypeError, ValueError, LookupError) as error:
+        raise UsageError(
+            f"{spec.name}: what its configuration says of pictures cannot be used here: {one_line(error)}; they must "
+            "be square, of three colours, and resized bilinear or bicubic"
+        ) from error
+    spec = replace(
         spec,
         options=(*((name, value) for name, value in spec.options if name != "num_classes"), ("num_classes", 0)),
-        mean=_rgb(config.get("mean"), IMAGENET_MEAN),
-        std=_rgb(config.get("std"), IMAGENET_STD),
+        mean=mean,
+        std=std,
         input_size_px=input_px,
-        resize_px=int(input_px / (config.get("crop_pct") or 1.0)),
-        interpolation=interpolation if interpolation in INTERPOLATIONS else "bicubic",
-        unused=tuple(f"{name}." for name in _classifiers(config)),
+        resize_px=int(input_px / crop_part),
+        interpolation=interpolation,
     )
+    return replace(spec, unused=(*(f"{name}." for name in _classifiers(config)), *_only_in_the_whole(spec)))
 
 
-def _rgb(values: Any, default: Rgb) -> Rgb:
-    return tuple(float(value) for value in values) if values else default  # type: ignore[return-value]
+def _side(size: Any) -> int:
+    """Return the side of an input of (channels, height, width)."""
+    channels, height_px, width_px = size
+    if channels != 3 or height_px != width_px:
+        raise ValueError(f"input of {channels} x {height_px} x {width_px}")
+    return int(_between(height_px, 1, 1e5))
+
+
+def _rgb(values: Any) -> Rgb:
+    red, green, blue = (_between(value, -1e3, 1e3) for value in values)
+    return red, green, blue
+
+
+def _between(value: Any, least: float, most: float) -> float:
+    number = float(value)
+    if not (math.isfinite(number) and least <= number <= most):
+        raise ValueError(f"{value} is not from {least:g} to {most:g}")
+    return number
 
 
 def _classifiers(config: dict[str, Any]) -> tuple[str, ...]:
@@ -93,10 +130,21 @@ def _classifiers(config: dict[str, Any]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
+def _only_in_the_whole(spec: EncoderSpec) -> list[str]:
+    """Return the names that a model has only with its classifier, such as of a norm in front of it."""
+    options = [(name, value) for name, value in spec.options if name != "num_classes"]
+    try:
+        with torch.device("meta"):
+            whole, without = create_timm(replace(spec, options=tuple(options))), create_timm(spec)
+    except UNBUILDABLE:  # said when the network is made
+        return []
+    return sorted(whole.state_dict().keys() - without.state_dict().keys())
+
+
 def _create(spec: EncoderSpec) -> nn.Module:
     try:
         return create_timm(spec)
-    except _UNBUILDABLE as error:
+    except UNBUILDABLE as error:
         raise UsageError(f"{spec.name}: timm cannot build {spec.architecture}: {one_line(error)}") from error
 
 

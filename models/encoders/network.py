@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models.encoders.any_timm import ANY_HUB, ANY_TIMM
+from models.encoders.any_timm import ANY_HUB, ANY_TIMM, UNBUILDABLE
 from models.encoders.conch_network import CONCH
 from models.encoders.family import Family
 from models.encoders.gemma_network import GEMMA
@@ -19,7 +19,7 @@ from models.encoders.remote_networks import REMOTE, require_trust
 from models.encoders.spec import EncoderSpec
 from models.encoders.timm_networks import TIMM
 from models.encoders.transformers_networks import TRANSFORMERS
-from utils.errors import UsageError
+from utils.errors import UsageError, one_line
 
 FAMILIES: dict[str, Family] = {
     "timm": TIMM,
@@ -83,7 +83,13 @@ def build_network(spec: EncoderSpec, weights: Path | None, *, trust_remote_code:
     spec = family.complete(spec, weights)
     body = family.create(spec) if weights is None else family.trained(spec, weights)
     network = _ready(body, family, spec)
-    return BuiltNetwork(network, spec if spec.dim else replace(spec, dim=_features_of(network, spec)))
+    try:
+        return BuiltNetwork(network, spec if spec.dim else replace(spec, dim=_features_of(network, spec)))
+    except UNBUILDABLE as error:
+        side_px = spec.input_size_px
+        raise UsageError(
+            f"{spec.name} cannot run on pictures of {side_px} px, its own size: {one_line(error)}"
+        ) from error
 
 
 def require_buildable(spec: EncoderSpec, *, trust_remote_code: bool) -> None:

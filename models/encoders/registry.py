@@ -1,7 +1,8 @@
 """The patch encoders by name, without importing torch. Their facts stand in ``entries``."""
 
-import re
 from dataclasses import replace
+
+from huggingface_hub.utils import validate_repo_id
 
 from models.encoders.entries import ENTRIES
 from models.encoders.spec import HUB, REVISION_MARK, EncoderSpec
@@ -13,6 +14,7 @@ ENCODERS = {spec.name: spec for spec in ENTRIES}
 ALIASES = {"conch_v1_5": "conch_v15", "resnet50": "resnet50_trunc"}
 # Names under which projects give different features: the user says which.
 DISPUTED = {
+    "uni": "uni_v1 (1024 numbers) or uni_v2 (UNI2-h, 1536)",
     "midnight12k": "midnight12k-cls (1536 numbers, TRIDENT and eva) or midnight12k-cls-mean (3072, LazySlide)",
     "midnight": "midnight12k-cls (1536 numbers, TRIDENT and eva) or midnight12k-cls-mean (3072, LazySlide)",
 }
@@ -43,8 +45,11 @@ def _entry(name: str) -> EncoderSpec:
 
 def _hub_model(name: str) -> EncoderSpec:
     hub_id = name.removeprefix(ANY_HUB)
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", hub_id) or ".." in hub_id or "--" in hub_id:
-        raise UsageError(f"encoder {name!r}: write it as {ANY_HUB}OWNER/NAME")
+    try:
+        validate_repo_id(hub_id)
+        _owner, _name = hub_id.split("/")
+    except ValueError as error:  # the hub's own is one too
+        raise UsageError(f"encoder {name!r}: write it as {ANY_HUB}OWNER/NAME, as the hub does") from error
     return EncoderSpec(name, "any_hub", pooling="pooled", hub_id=hub_id)
 
 

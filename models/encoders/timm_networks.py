@@ -19,6 +19,7 @@ LAYERS: dict[object, Any] = {"SwiGLUPacked": SwiGLUPacked, "silu": nn.SiLU, "Con
 LAYER_OPTIONS = ("mlp_layer", "act_layer", "embed_layer")
 # Names that only files of the DINOv2 repository have, and of timm before it moved Swin's downsampling.
 OF_DINOV2 = {"mask_token", "register_tokens"}
+TOKENS, MAP = 3, 4  # dimensions
 OF_OLD_SWIN = "layers.0.downsample.reduction.weight"
 
 
@@ -34,7 +35,14 @@ def run_timm(network: Any, batch: torch.Tensor, spec: EncoderSpec) -> torch.Tens
     """Return what is to be pooled: tokens of a transformer, the map of a convolutional network, or its own feature."""
     if dict(spec.options).get("features_only"):
         return network(batch)[-1]
-    return network(batch) if spec.pooling == "pooled" else network.forward_features(batch)
+    if spec.pooling != "pooled":
+        return network.forward_features(batch)
+    output = network(batch)
+    if output.ndim == MAP and str(getattr(network, "output_fmt", "NCHW")) == "NHWC":
+        return output.permute(0, 3, 1, 2)
+    if output.ndim == TOKENS and not getattr(network, "num_prefix_tokens", 1):
+        return output.mean(dim=1)  # none of them stands for all
+    return output
 
 
 def timm_names(state: State, network: Any) -> State:

@@ -72,7 +72,21 @@ def test_a_revision_of_the_hub_is_part_of_the_name(name):
     assert (find_encoder(name).name, find_encoder(name).revision) == (name, "0abc")
 
 
-@pytest.mark.parametrize("name", ["hf-hub:model", "hf-hub:/model", "retccl@0abc", "uni_v1@", "handcrafted@0abc"])
+NO_REPOSITORIES = ["a/b.git", "a/b.", "a/b-", "a./b", "a/nämé", f"a/{'b' * 97}", "a/b/c", "a/..", "a/b--c"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hf-hub:model", "hf-hub:/model", "retccl@0abc", "uni_v1@", "handcrafted@0abc",
+        *(f"hf-hub:{name}" for name in NO_REPOSITORIES),
+    ],
+)  # fmt: skip
 def test_a_name_that_leads_nowhere_is_refused(name):
     with pytest.raises(UsageError, match=name):
         find_encoder(name)
+
+
+def test_a_name_of_two_encoders_is_no_name_of_either():
+    with pytest.raises(UsageError, match=r"'uni' stands for different features: use uni_v1 .* or uni_v2"):
+        find_encoder("uni")
