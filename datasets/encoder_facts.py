@@ -28,7 +28,13 @@ def encoder_facts_of(made_from: Mapping[str, str]) -> dict[str, str]:
 
 def differing_facts(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
     """Return the names of the encoder facts that both state and state differently, the telling ones first."""
-    return [name for name in ENCODER_FACTS if name in a and name in b and a[name] != b[name]]
+    return [name for name in ENCODER_FACTS if name in a and name in b and _fact(a, name) != _fact(b, name)]
+
+
+def _fact(made_from: Mapping[str, str], name: str) -> str:
+    """Return a fact as it is compared: a crop of the whole picture, which earlier versions stated, is none."""
+    is_whole = name == "crop" and made_from[name] == made_from.get("target_patch_size")
+    return "" if is_whole else made_from[name]
 
 
 def encoder_difference(a: Mapping[str, str], b: Mapping[str, str]) -> str:

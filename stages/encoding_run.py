@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from datasets.features_file import h5_path
 from datasets.patches import SlidePatches
 from datasets.sources import Sources
 from models.encoders.build import HowToRun, build_encoder
@@ -221,7 +222,7 @@ def refuse_other_encoders(
         return
     for place in job.encoders:
         output = outputs[place]
-        difference = other_encoder(output.folder, slide_id, output.encoder.facts)
+        difference = other_encoder(h5_path(output.folder, slide_id), output.encoder.facts, output.encoder.dim)
         if difference:
             raise ItemError(
                 f"{output.folder} has got its features by another encoder meanwhile: {difference}; "

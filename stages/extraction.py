@@ -86,7 +86,7 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
             logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
     dtypes = {dtype_of(config.dtype, output.encoder.spec, devices[0]) for output in outputs}
     remove_leftovers(*_folders_of(outputs))
-    facts = {output.folder: output.encoder.facts for output in outputs}
+    made_by = {output.folder: (output.encoder.facts, output.encoder.dim) for output in outputs}
     if is_here:
         with locks_of(jobs, config) as locks:
             results, speed = encode(jobs, outputs, config, locks)
@@ -95,7 +95,7 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
         share = partial(encode_share, config)
         results, speed = in_shares(jobs, devices, share) if cluster is None else _on_cluster(jobs, config, cluster)
     report_speed(speed, config.workers * len(devices), devices[0].type, dtypes)
-    _warn_of_what_stayed([*settled, *results], facts)
+    _warn_of_what_stayed([*settled, *results], made_by)
     return summarise([*settled, *results])
 
 
@@ -117,11 +117,11 @@ def _with_means(
     return [*others, *failures.values()], {slide_id: job for slide_id, job in jobs.items() if slide_id not in failures}
 
 
-def _warn_of_what_stayed(results: Sequence[Result], facts_of_folders: Mapping[Path, Mapping[str, str]]) -> None:
+def _warn_of_what_stayed(results: Sequence[Result], made_by: Mapping[Path, tuple[Mapping[str, str], int]]) -> None:
     """Name the slides of which features were to be replaced, but are still those of another encoder."""
     not_made = [result.item_id for result in results if result.status not in (PROCESSED, ALREADY_EXIST)]
-    for folder, facts in facts_of_folders.items():
-        stayed = [slide_id for slide_id in not_made if other_encoder(folder, slide_id, facts)]
+    for folder, (facts, dim) in made_by.items():
+        stayed = [slide_id for slide_id in not_made if other_encoder(h5_path(folder, slide_id), facts, dim)]
         if stayed:
             logger.warning("%s still holds features of another encoder, of %s: nothing replaced them; remove them, as "
                            "they do not go with the others", folder, few(stayed))  # fmt: skip

@@ -12,10 +12,11 @@ from types import TracebackType
 
 import numpy as np
 
-from datasets.encoder_facts import encoder_difference
+from datasets.encoder_facts import encoder_difference, encoder_name
 from datasets.features_file import (
     Features,
     SkippedPatch,
+    features_shape,
     h5_path,
     is_complete,
     provenance,
@@ -27,7 +28,7 @@ from datasets.features_file import (
 from models.encoders.encoder import Encoder
 from stages.encoding import EncodedSlide
 from utils.atomic import finished_files
-from utils.errors import UsageError, one_line
+from utils.errors import ItemError, UsageError, one_line
 from wsi_core.coords_file import PatchCoords
 
 Action = Callable[[], object]
@@ -105,9 +106,11 @@ class EncoderOutput:
         Raises:
             UsageError: it holds features of another encoder that this run will not replace; names both.
         """
-        present = {path.stem for path in finished_files(h5_path(self.folder, "any").parent, "*.h5")}
-        for slide_id in sorted(present - made_again - self.known_ours, key=lambda one: (one in listed, one)):
-            difference = other_encoder(self.folder, slide_id, self.encoder.facts)
+        present = {path.stem: path for path in finished_files(pt_path(self.folder, "any").parent, "*.pt")}
+        present = {slide_id: path for slide_id, path in present.items() if slide_id not in listed}  # others are remade
+        present |= {path.stem: path for path in finished_files(h5_path(self.folder, "any").parent, "*.h5")}
+        for slide_id in sorted(present.keys() - made_again - self.known_ours, key=lambda one: (one in listed, one)):
+            difference = other_encoder(present[slide_id], self.encoder.facts, self.encoder.dim)
             if difference:
                 way_out = (
                     "replace those of the listed slides with --overwrite, or make all of them anew with --no_auto_skip"
@@ -120,9 +123,21 @@ class EncoderOutput:
                 )
 
 
-def other_encoder(folder: Path, slide_id: str, facts: Mapping[str, str]) -> str:
-    """Return both encoders where a slide has features of another one than that of these facts, else ""."""
-    return encoder_difference(read_provenance(h5_path(folder, slide_id)), facts)
+def other_encoder(path: Path, facts: Mapping[str, str], dim: int) -> str:
+    """Return both encoders where an h5 or pt is of another one than that of these facts, else "".
+
+    Files that do not say their encoder, such as those of the original, are told by how many numbers they hold.
+    """
+    made_from = read_provenance(path) if path.suffix == ".h5" else {}
+    if "encoder" in made_from:
+        return encoder_difference(made_from, facts)
+    try:
+        _, n_numbers = features_shape(path)
+    except ItemError:  # there are none
+        return ""
+    return (
+        "" if n_numbers == dim else f"{encoder_name(made_from)} ({n_numbers} numbers) and {encoder_name(facts)} ({dim})"
+    )
 
 
 def folder_of(feat_dir: Path, name: str, n_encoders: int) -> Path:

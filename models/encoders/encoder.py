@@ -74,7 +74,7 @@ class Encoder:
             "normalisation": _normalisation(self.spec),
             "target_patch_size": str(self.geometry.resize_px),
             "interpolation": self.geometry.interpolation,
-            "crop": str(self.geometry.crop_px or ""),
+            "crop": str(self.geometry.cuts_px or ""),
             "stain_norm": self.stain_norm,
         }
 

@@ -119,6 +119,12 @@ def _conch(name: str, proj_contrast: bool, **facts: Any) -> EncoderSpec:
                  **facts)  # fmt: skip
 
 
+def _conch_v15(name: str, **facts: Any) -> EncoderSpec:
+    return _spec(name, "remote", "return_conch", 768, pooling="embedding", **AT_448, **FP16, hub_id="MahmoodLab/TITAN",
+                 hub_file="conch_v1_5_pytorch_model.bin", **ASK, **ND, trust_remote_code=True,
+                 needs="transformers>=5.10 einops einops-exts", **facts)  # fmt: skip
+
+
 def _musk(name: str, dim: int, *, with_head: bool, ms_aug: bool, **facts: Any) -> EncoderSpec:
     return _spec(name, "musk", "musk_large_patch16_384", dim, options={"with_head": with_head, "ms_aug": ms_aug},
                  pooling="embedding", **AT_384, **BICUBIC, **FP16, **ASK, **ND, **MUSK, hub_id="xiangjx/musk",
@@ -275,10 +281,8 @@ ENTRIES = (
           note="TRIDENT's musk; STAMP's: musk-ms_aug, LazySlide's: musk-head"),
     _musk("musk-ms_aug", 2048, with_head=False, ms_aug=True, **HALF, note="two scales, STAMP's musk; * dim"),
     _musk("musk-head", 1024, with_head=True, ms_aug=False, note="after the head, ImageNet's colours: LazySlide's musk"),
-    _spec("conch_v15", "remote", "return_conch", 768, pooling="embedding", **AT_448, **FP16, hub_id="MahmoodLab/TITAN",
-          hub_file="conch_v1_5_pytorch_model.bin", **ASK, **ND, trust_remote_code=True,
-          needs="transformers>=5.10 einops einops-exts",
-          note="bilinear, as TRIDENT; LazySlide: bicubic; TRIDENT takes the same network from MahmoodLab/conchv1_5"),
+    _conch_v15("conch_v15", note="bilinear, as TRIDENT, which takes the same network from MahmoodLab/conchv1_5"),
+    _conch_v15("conch_v15-bicubic", **BICUBIC, note="as LazySlide"),
     _spec("genbio-pathfm", "remote", "", 4608, pooling="embedding", **GENBIO, **BF16, **AT_224,
           hub_id="genbio-ai/genbio-pathfm", licence="GenBio AI Community", trust_remote_code=True,
           **TRANSFORMERS, note="R, G and B run separately, three class tokens; TRIDENT reads the hub's model.pth"),

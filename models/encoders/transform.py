@@ -41,6 +41,11 @@ class Geometry:
             return cls(target_patch_size_px, None, spec.interpolation)
         return cls(spec.resize_px, spec.input_size_px if spec.crop else None, spec.interpolation)
 
+    @property
+    def cuts_px(self) -> int | None:
+        """Side of the square cut out, None where a square patch stays whole."""
+        return None if self.crop_px == self.resize_px else self.crop_px
+
     def input_px(self, width_px: int, height_px: int) -> tuple[int, int]:
         """Return the width and height that the network gets of such a patch."""
         width_px, height_px = self.resized_px(width_px, height_px)

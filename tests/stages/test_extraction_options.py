@@ -11,7 +11,7 @@ import timm
 import torch
 
 import extract_features_fp
-from datasets.features_file import read_features_h5
+from datasets.features_file import Features, read_features_h5, write_features
 from models.encoders.handcrafted import Descriptor
 from stages.feature_output import EncoderOutput
 from tests.slides import damage_tile, small_slide
@@ -137,6 +137,26 @@ def test_features_of_another_encoder_that_nothing_replaced_are_named(caplog):
     assert extract(*flags, encoder="resnet50_trunc") == 0
     assert "a: no_patches, but there are features of an earlier run" in caplog.text
     assert "feat still holds features of another encoder, of a: " in caplog.text
+
+
+@pytest.mark.parametrize("left", ["h5", "pt"])
+def test_features_that_do_not_say_their_encoder_are_told_by_their_length(caplog, left):
+    made = Features(np.ones((3, 1024), np.float32), np.zeros((3, 2), int))
+    write_features(Path("feat"), "other", made)
+    Path(f"feat/{'pt' if left == 'h5' else 'h5'}_files/other.{'pt' if left == 'h5' else 'h5'}").unlink()
+    before = files()
+    assert extract() == 2 and files() == before
+    assert "an encoder without a name (1024 numbers) and handcrafted (99)" in caplog.text
+
+
+def test_a_crop_of_the_whole_picture_is_none():
+    weights = save_resnet("w.pt")
+    assert extract("--encoder_ckpt", weights, encoder="resnet50_trunc") == 0
+    with h5py.File("feat/h5_files/a.h5", "r+") as file:
+        file.attrs["crop"] = "224"  # as earlier versions wrote
+    before = files()
+    assert extract("--encoder_ckpt", weights, "--target_patch_size", "224", encoder="resnet50_trunc") == 0
+    assert files() == before
 
 
 def test_of_a_slide_that_is_not_listed_nothing_is_said_that_does_not_help(caplog):

@@ -43,6 +43,7 @@ def test_a_name_of_two_features_makes_the_user_choose(name):
         (("midnight12k-cls-mean", "midnight12k-cls"), (3072, 1536)),
         (("musk", "musk-ms_aug", "musk-head"), (1024, 2048, 1024)),
         (("conch_v1", "conch_v1-448", "conch_v1-proj"), (512, 512, 512)),
+        (("conch_v15", "conch_v15-bicubic"), (768, 768)),
         (("ctranspath", "chief-ctranspath"), (768, 768)),
         (("hoptimus0", "hoptimus0-bicubic"), (1536, 1536)),
     ],
