@@ -58,6 +58,9 @@ def read_torch_file(path: Path, *, on_disk: bool = False) -> Any:
         mapped = on_disk and _begins_with(path, ZIP_BEGINNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old pickle protocols, before it refuses them
+            if path.suffix == ".safetensors":  # by whose name torch would go
+                with path.open("rb") as file:
+                    return torch.load(file, map_location="cpu", weights_only=True)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise DamagedFileError("no such file") from error

@@ -1,6 +1,7 @@
 """State dicts of strangers: read as tensors only, freed of what wraps the network, and put in where every name fits."""
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -12,14 +13,18 @@ from utils.errors import UsageError, one_line
 from utils.torch_file import DamagedFileError, read_torch_file
 from utils.wording import few
 
+logger = logging.getLogger(__name__)
+
 State = dict[str, torch.Tensor]
 Renaming = Callable[[State, nn.Module], State]
 
 SHARD_INDEX = ".index.json"
-# Prefixes under which training frameworks and larger models keep the network, in the order they are wrapped.
-WRAPPERS = ("module.", "model.", "backbone.", "vision_tower.")
-# Keys under which training programs keep the state dict beside other things.
-CONTAINERS = ("state_dict", "model", "teacher")
+# Prefixes under which training frameworks and larger models keep the network, one within the other.
+WRAPPERS = ("_orig_mod.", "module.", "model.", "teacher.", "backbone.", "vision_tower.")
+# Keys under which training programs keep the state dict beside other things, one within the other; the first counts.
+CONTAINERS = ("state_dict", "model_state_dict", "model", "teacher", "net", "model_ema", "state_dict_ema", "student")
+DEEPEST = 8
+LFS_POINTER = b"version https://git-lfs"
 NOTHING = ("\0",)  # the beginning, or the end, of no name
 
 
@@ -60,10 +65,19 @@ def read_weights(path: Path, *, unused: tuple[str, ...] = ()) -> State:
     state: State = {}
     for file in shards(path):
         try:
-            state |= _read_safetensors(file, unused) if file.suffix == ".safetensors" else _read_torch(file, unused)
+            state |= _read_safetensors(file, unused) if _is_safetensors(file) else _read_torch(file, unused)
         except (DamagedFileError, SafetensorError, OSError) as error:
             raise UsageError(f"weights {file} are damaged or hold more than tensors: {one_line(error)}") from error
     return state
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Tell a file by its beginning: the length of a header, and a header in JSON. Names are often others."""
+    with path.open("rb") as file:
+        beginning = file.read(len(LFS_POINTER))
+    if beginning == LFS_POINTER:
+        raise UsageError(f"weights {path} are a pointer of Git LFS: fetch the file itself, such as by git lfs pull")
+    return beginning[8:9] == b"{"
 
 
 def _read_safetensors(path: Path, unused: tuple[str, ...]) -> State:
@@ -81,13 +95,19 @@ def _float32(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _network_of(loaded: object) -> State:
-    """Return the tensors of what a training framework saved, which may lie one dictionary deeper."""
-    for key in CONTAINERS:
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
+    """Return the tensors of what a training framework saved, which may lie some dictionaries deeper."""
+    for _ in range(DEEPEST):
+        inner = [key for key in CONTAINERS if isinstance(loaded, dict) and isinstance(loaded.get(key), dict)]
+        if not inner:
+            break
+        if len(inner) > 1:
+            logger.warning("the weights of %r are taken; the file has those of %s too", inner[0], few(inner[1:]))
+        loaded = loaded[inner[0]]  # type: ignore[index]
     if not isinstance(loaded, dict):
         raise DamagedFileError("no dictionary of tensors")
     tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    if loaded and not tensors:
+        raise DamagedFileError(f"no tensors, but {few([str(name)[:40] for name in loaded])}")
     strange = [name for name, value in tensors.items() if not isinstance(name, str) or value.layout != torch.strided]
     if strange:
         raise DamagedFileError(f"{strange[0]!r} is no name, or its tensor is sparse")
@@ -109,8 +129,10 @@ def _used(saved: Iterable[str], unused: tuple[str, ...]) -> dict[str, str]:
 
 def unwrapped(name: str) -> str:
     """Return a name without the prefixes of what wraps a network."""
-    for prefix in WRAPPERS:
+    prefix: str | None = ""
+    while prefix is not None:
         name = name.removeprefix(prefix)
+        prefix = next((one for one in WRAPPERS if name.startswith(one)), None)
     return name
 
 
@@ -146,13 +168,18 @@ def load_weights(
         lack=[name for name in wanted if name not in state and not name.endswith(may_lack or NOTHING)],
         unknown=[name for name in state if name not in wanted],
         other_shape=[name for name in state if name in wanted and state[name].shape != wanted[name].shape],
-        other_kind=[
-            name
-            for name in state
-            if name in wanted and wanted[name].is_floating_point() and not state[name].is_floating_point()
-        ],
+        other_kind=of_other_kind(state, wanted),
     )
     network.load_state_dict(state, strict=False, assign=is_empty(network))
+
+
+def of_other_kind(state: State, wanted: State) -> list[str]:
+    """Return the names of whole numbers, such as of a quantised network, where a network has others."""
+    return [
+        name
+        for name in state
+        if name in wanted and wanted[name].is_floating_point() and not state[name].is_floating_point()
+    ]
 
 
 def is_empty(network: nn.Module) -> bool:

@@ -11,7 +11,7 @@ from torch import nn
 from models.encoders.family import Family
 from models.encoders.packages import import_for
 from models.encoders.spec import EncoderSpec
-from models.encoders.state_dict import State, read_weights, require_fit
+from models.encoders.state_dict import State, of_other_kind, read_weights, require_fit
 from utils.errors import UsageError
 
 # Arguments that leave out what lies beyond the tokens.
@@ -52,7 +52,13 @@ def load_transformers(spec: EncoderSpec, weights: Path) -> nn.Module:
     )
     other_shape = sorted(name for name, *_shapes in found["mismatched_keys"])
     lack = sorted(set(found["missing_keys"]) - set(other_shape))
-    require_fit(weights, lack=lack, unknown=sorted(found["unexpected_keys"]), other_shape=other_shape)
+    require_fit(
+        weights,
+        lack=lack,
+        unknown=sorted(found["unexpected_keys"]),
+        other_shape=other_shape,
+        other_kind=of_other_kind(state, network.state_dict()),
+    )
     return network
 
 

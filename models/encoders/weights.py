@@ -22,8 +22,14 @@ HUB_TIMEOUT_S = 10
 # The hub's own errors, and those of the HTTP library below it, which differs between its releases.
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, HfHubHTTPError.__bases__[0])  # type: ignore[assignment]
 # Names under which most weights are published; an entry's own comes first.
-USUAL_FILES = ("model.safetensors", "model.safetensors" + SHARD_INDEX, "pytorch_model.bin")
+USUAL_FILES = (
+    "model.safetensors",
+    "model.safetensors" + SHARD_INDEX,
+    "pytorch_model.bin",
+    "pytorch_model.bin" + SHARD_INDEX,
+)
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
+SNAPSHOTS = "snapshots"  # of the hub's cache, a folder a commit
 COMMIT = re.compile("[0-9a-f]{40}")
 WITH_THEIR_FOLDER = ("remote", "any_hub")  # families whose network is described beside the weights
 
@@ -68,7 +74,7 @@ def weights_sha256(path: Path) -> str:
 
 def revision_of(path: Path) -> str:
     """Return the commit of the hub that a file of weights is of, as the hub's cache keeps it; "" elsewhere."""
-    is_cached = path.parent.parent.name == "snapshots" and COMMIT.fullmatch(path.parent.name)
+    is_cached = path.parent.parent.name == SNAPSHOTS and COMMIT.fullmatch(path.parent.name)
     return path.parent.name if is_cached else ""
 
 
@@ -83,10 +89,22 @@ def _with_hub(spec: EncoderSpec) -> EncoderSpec:
 def _given(spec: EncoderSpec, given: str, by_whom: str = "") -> Path:
     path = Path(given).expanduser()
     if path.is_dir():
-        return _in_folder(spec, path)
+        return _in_folder(spec, _snapshot_in(path, spec.revision))
     if not path.is_file():
         raise UsageError(f"{spec.name}: no file of weights {given}{by_whom}; {_advice(spec)}")
     return path
+
+
+def _snapshot_in(folder: Path, revision: str) -> Path:
+    """Return where the files are in a folder of the hub's cache; any other folder as it is."""
+    snapshots = folder if folder.name == SNAPSHOTS else folder / SNAPSHOTS
+    if not snapshots.is_dir():
+        return folder
+    main = snapshots.parent / "refs" / "main"
+    current = main.read_text(encoding="utf-8").strip() if main.is_file() else ""
+    found = [path for path in snapshots.iterdir() if COMMIT.fullmatch(path.name)]
+    named = [path for commit in (revision, current) for path in found if path.name == commit]
+    return next(iter(named or found), folder) if named or len(found) == 1 else folder
 
 
 def _in_folder(spec: EncoderSpec, folder: Path) -> Path:

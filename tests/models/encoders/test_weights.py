@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import huggingface_hub
 import pytest
@@ -7,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from models.encoders import weights
+from models.encoders import transformers_networks, weights
 from models.encoders.build import build_encoder
 from models.encoders.registry import ENCODERS, find_encoder
 from models.encoders.state_dict import load_weights, read_weights
@@ -15,13 +16,30 @@ from models.encoders.weights import find_weights, weights_sha256
 from utils.errors import UsageError
 from utils.fingerprint import file_sha256
 
+SMALL_PHIKON = replace(
+    find_encoder("phikon"),
+    options=(("hidden_size", 12), ("num_hidden_layers", 1), ("num_attention_heads", 2), ("intermediate_size", 12)),
+)
+
 
 def small_network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "module.backbone."])
+PREFIXES = [
+    "",
+    "module.",
+    "backbone.",
+    "module.backbone.",
+    "_orig_mod.",
+    "backbone.module.",
+    "model.model.",
+    "teacher.backbone.",
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("ending", [".pt", ".pth", ".bin", ".safetensors"])
 def test_weights_load_from_every_kind_of_file_as_float32(tmp_path, prefix, ending):
     expected, path = small_network().state_dict(), tmp_path / f"weights{ending}"
@@ -34,6 +52,56 @@ def test_weights_load_from_every_kind_of_file_as_float32(tmp_path, prefix, endin
     load_weights(network, path)
     assert network[0].weight.dtype == torch.float32
     torch.testing.assert_close(network[0].weight.data, expected["0.weight"], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("model", "state_dict"), ("teacher", "model"), ("teacher", "state_dict"), ("model_state_dict",), ("net",)],
+    ids=str,
+)
+def test_weights_are_found_however_deep_a_training_program_puts_them(tmp_path, keys):
+    inner = expected = small_network().state_dict()
+    for key in reversed(keys):
+        inner = {key: inner, "epoch": 3}
+    torch.save(inner, tmp_path / "w.pt")
+    assert read_weights(tmp_path / "w.pt").keys() == expected.keys()
+
+
+def test_of_two_networks_in_a_file_the_teacher_is_taken_and_that_is_said(tmp_path, caplog):
+    one, other = ({"0.weight": torch.full((1,), float(number))} for number in (1, 2))
+    torch.save({"student": one, "teacher": other}, tmp_path / "w.pt")
+    assert read_weights(tmp_path / "w.pt")["0.weight"] == 2
+    assert "the weights of 'teacher' are taken; the file has those of student too" in caplog.text
+
+
+def test_a_file_without_tensors_says_what_it_has(tmp_path):
+    torch.save({"epoch": 1, "weights_of_mine": {"a": torch.zeros(1)}}, tmp_path / "w.pt")
+    with pytest.raises(UsageError, match="no tensors, but epoch, weights_of_mine"):
+        read_weights(tmp_path / "w.pt")
+    endless: dict = {}
+    endless["model"] = endless
+    torch.save(endless, tmp_path / "w.pt")
+    with pytest.raises(UsageError, match="no tensors, but model"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_kinds_of_files_are_told_by_what_is_in_them(tmp_path):
+    state = small_network().state_dict()
+    save_file(state, tmp_path / "w.bin")
+    torch.save(state, tmp_path / "w.safetensors")
+    for name in ("w.bin", "w.safetensors"):
+        assert read_weights(tmp_path / name).keys() == state.keys()
+    (tmp_path / "lfs.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(UsageError, match=r"lfs\.bin are a pointer of Git LFS: fetch the file itself"):
+        read_weights(tmp_path / "lfs.bin")
+
+
+def test_whole_numbers_are_refused_by_networks_of_transformers_too(tmp_path):
+    network = transformers_networks.create_transformers(SMALL_PHIKON)
+    state = network.state_dict()
+    torch.save({**state, "layernorm.weight": state["layernorm.weight"].to(torch.int8)}, tmp_path / "w.pt")
+    with pytest.raises(UsageError, match=r"another kind of numbers in layernorm\.weight"):
+        transformers_networks.load_transformers(SMALL_PHIKON, tmp_path / "w.pt")
 
 
 def test_what_does_not_fit_is_named_in_one_line(tmp_path):
@@ -196,6 +264,29 @@ def test_what_could_not_be_had_is_said_with_its_revision_and_who_named_it(cache,
     monkeypatch.setenv("UNI_CKPT_PATH", str(tmp_path / "none.bin"))
     with pytest.raises(UsageError, match=r"none\.bin \(UNI_CKPT_PATH says so\)"):
         find_weights(find_encoder("uni_v1"), None)
+
+
+def test_a_folder_of_the_hubs_cache_serves_as_its_snapshot(cache, tmp_path):
+    snapshot = put_into_cache(cache, "MahmoodLab/UNI2-h", "0" * 40, ["pytorch_model.bin"])
+    repository, spec = snapshot.parent.parent, find_encoder("uni_v2")
+    for folder in (repository, snapshot.parent, snapshot):
+        assert find_weights(spec, str(folder)) == snapshot / "pytorch_model.bin"
+    other = snapshot.with_name("1" * 40)
+    other.mkdir()
+    (other / "pytorch_model.bin").touch()
+    assert find_weights(spec, str(repository)) == snapshot / "pytorch_model.bin"  # refs/main
+    assert find_weights(find_encoder(f"uni_v2@{'1' * 40}"), str(repository)) == other / "pytorch_model.bin"
+
+
+def test_parts_in_files_of_torch_are_found_in_their_folder(tmp_path):
+    index = tmp_path / "pytorch_model.bin.index.json"
+    torch.save({"a": torch.zeros(1)}, tmp_path / "pytorch_model-00001-of-00002.bin")
+    torch.save({"b": torch.zeros(1)}, tmp_path / "pytorch_model-00002-of-00002.bin")
+    index.write_text(
+        '{"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}}'
+    )
+    assert find_weights(find_encoder("uni_v2"), str(tmp_path)) == index
+    assert read_weights(index).keys() == {"a", "b"}
 
 
 def test_parts_in_the_cache_count_only_when_all_are_there(cache):
