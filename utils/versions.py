@@ -45,11 +45,17 @@ def versions() -> dict[str, str]:
 
 def _commit() -> str | None:
     """Return the commit of a checkout, with ``-dirty`` where files differ from it."""
+    commit = _git("rev-parse", "HEAD")
+    return commit and f"{commit}{'-dirty' if _git('status', '--porcelain', '--untracked-files=no') else ''}"
+
+
+def _git(*command: str) -> str | None:
+    """Ask git; without locks, as a run that is killed meanwhile would leave its user one in the way."""
     if not (PROJECT_ROOT / ".git").exists():
         return None
-    command = ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    whole = ["git", "--no-optional-locks", "-C", str(PROJECT_ROOT), *command]
     try:
-        said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=GIT_TIMEOUT_S)
+        said = subprocess.run(whole, check=False, capture_output=True, text=True, timeout=GIT_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return said.stdout.strip() or None
