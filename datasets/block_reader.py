@@ -119,12 +119,16 @@ class BlockReader:
         slide = self._slide(task)
         reading = self._reading
         assert reading is not None and reading.level is not None
-        corners = task.job.patches.coords[part]
-        at_once = max(1, READ_BYTES // (3 * reading.read_size_px**2))
-        for start in range(0, len(corners), at_once):
-            squares = slide.read(corners[start : start + at_once], reading.level, reading.read_size_px)
-            for number, square in enumerate(squares, start):
-                pixels[number] = _resized(square, reading.target_size_px)
+        corners, side_px = task.job.patches.coords[part], reading.read_size_px
+        pixels = pixels[: len(corners)]
+        is_kept = side_px == reading.target_size_px
+        n_at_once = max(1, min(len(corners), READ_BYTES // (3 * side_px**2)))
+        room = pixels if is_kept else np.empty((n_at_once, side_px, side_px, 3), np.uint8)
+        n_read = 0
+        for squares in slide.read_in_parts(corners, reading.level, room):
+            if not is_kept:
+                _resize(squares, pixels[n_read:])
+            n_read += len(squares)
 
     def _slide(self, task: BlockTask) -> SquareReader:
         if self._open is None or self._open[0] != task.slide_number:
@@ -135,6 +139,8 @@ class BlockReader:
         return self._open[1]
 
 
-def _resized(square: np.ndarray, side_px: int) -> np.ndarray:
-    """Return a square, uint8 (S, S, 3), in another size: bicubic over all the pixels, as the original."""
-    return square if len(square) == side_px else np.asarray(Image.fromarray(square).resize((side_px, side_px)))
+def _resize(squares: np.ndarray, pixels: np.ndarray) -> None:
+    """Fill in squares, uint8 (N, S, S, 3), in the size of ``pixels``: bicubic over all of theirs, as the original."""
+    size = pixels.shape[2], pixels.shape[1]
+    for number, square in enumerate(squares):
+        pixels[number] = np.asarray(Image.fromarray(square).resize(size))

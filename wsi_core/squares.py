@@ -49,22 +49,46 @@ class SquareReader:
         Raises:
             ItemError: the file is damaged there.
         """
-        direct = self._directly(corners_level0, level, side_px) if self._tiles.has(level) else None
-        return self._in_strips(corners_level0, level, side_px) if direct is None else direct
+        squares = np.empty((len(corners_level0), side_px, side_px, 3), np.uint8)
+        for _ in self.read_in_parts(corners_level0, level, squares):
+            pass  # there is room for all of them
+        return squares
 
-    def _directly(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray | None:
-        """Decode tiles; None where a tile is damaged or OpenSlide would show other pixels."""
+    def read_in_parts(self, corners_level0: np.ndarray, level: int, squares: np.ndarray) -> Iterator[np.ndarray]:
+        """Read squares as ``read`` does, as many at a time as there is room for.
+
+        Args:
+            corners_level0, level: as for ``read``.
+            squares: uint8 RGB (M, S, S, 3), gets up to M of them at a time.
+
+        Yields:
+            those of ``squares`` that are filled, until the next part is asked for.
+
+        Raises:
+            ItemError: the file is damaged there.
+        """
+        n_read = 0
+        for part in self._directly(corners_level0, level, squares):
+            yield part
+            n_read += len(part)
+        for start in range(n_read, len(corners_level0), len(squares)):
+            yield self._in_strips(corners_level0[start : start + len(squares)], level, squares)
+
+    def _directly(self, corners_level0: np.ndarray, level: int, squares: np.ndarray) -> Iterator[np.ndarray]:
+        """Decode tiles; ends early where a tile is damaged or OpenSlide would show other pixels."""
+        if not self._tiles.has(level):
+            return
         corners_px = self.slide.on_level(corners_level0, level)
         whole_px = np.rint(corners_px).astype(np.int64)
         if np.abs(corners_px - whole_px).max() > WHOLE_PX:  # between pixels OpenSlide interpolates
-            return None
+            return
         try:
-            squares = self._tiles.read(level, whole_px, (side_px, side_px), self.slide.fill_value)
+            for part in self._tiles.read_in_parts(level, whole_px, squares, self.slide.fill_value):
+                if level not in self._compared and not self._is_same(part[0], corners_level0[0], level):
+                    return
+                yield part
         except UndecodableTileError:
-            return None
-        if level not in self._compared and not self._is_same(squares[0], corners_level0[0], level):
-            return None
-        return squares
+            return
 
     def _is_same(self, square: np.ndarray, corner_level0: np.ndarray, level: int) -> bool:
         """Compare a square with OpenSlide's, once for each level; another decoder or colour space would show."""
@@ -77,8 +101,8 @@ class SquareReader:
             self._tiles.give_up(level)
         return same
 
-    def _in_strips(self, corners_level0: np.ndarray, level: int, side_px: int) -> np.ndarray:
-        squares = np.empty((len(corners_level0), side_px, side_px, 3), np.uint8)
+    def _in_strips(self, corners_level0: np.ndarray, level: int, squares: np.ndarray) -> np.ndarray:
+        side_px = squares.shape[1]
         corners_px = self.slide.on_level(corners_level0, level)
         if not self.slide.is_read_by_openslide:  # which alone reads between pixels; others round, halves to even
             corners_px = np.rint(corners_px)
@@ -88,7 +112,7 @@ class SquareReader:
             strip = self.slide.read((x, y), level, (side_px, side_px + int(offsets_px[-1])))
             for number, offset_px in enumerate(offsets_px, start):
                 squares[number] = strip[offset_px : offset_px + side_px]
-        return squares
+        return squares[: len(corners_level0)]
 
 
 def _strips(corners_px: np.ndarray, side_px: int) -> Iterator[tuple[int, int]]:

@@ -21,6 +21,7 @@ from utils.errors import ItemError, UsageError
 from utils.lookup import PROJECT_ROOT
 from wsi_core.coords_file import PatchCoords
 from wsi_core.patch_reading import PatchReading
+from wsi_core.readers.jpeg_tiles import JpegTiles
 from wsi_core.squares import SquareReader
 
 GRID = np.array([[x, y] for x in (0, 32, 64, 96) for y in (0, 32, 64)])  # 12 patches
@@ -129,14 +130,40 @@ def test_squares_that_are_made_smaller_are_held_a_few_at_a_time(slides, monkeypa
     images, jobs = slides
     monkeypatch.setattr(block_reader, "READ_BYTES", 2 * 3 * 64**2)
     held = []
-    read = SquareReader.read
-    monkeypatch.setattr(SquareReader, "read", lambda *args: held.append(read(*args)) or held[-1])
+    read_in_parts = SquareReader.read_in_parts
+
+    def noting(*args):
+        for squares in read_in_parts(*args):
+            held.append(squares)
+            yield squares
+
+    monkeypatch.setattr(SquareReader, "read_in_parts", noting)
     corners = np.array([[x, y] for x in (0, 8, 64) for y in (0, 16, 32)])
     pixels, _ = read_all([replace(jobs[0], patches=PatchCoords(corners, PatchReading(0, 64, 32, 64)))], batch_size=100)
     assert max(len(squares) for squares in held) == 2 and sum(len(squares) for squares in held) == len(corners)
     for number, (x, y) in enumerate(corners):
         expected = Image.fromarray(images[0][y : y + 64, x : x + 64]).resize((32, 32))
         np.testing.assert_array_equal(pixels[0][number], np.asarray(expected))
+
+
+def test_squares_read_a_few_at_a_time_decode_each_tile_once(tmp_path, monkeypatch):
+    slide = small_slide(tmp_path / "s.tif")
+    corners = np.array([[x, y] for x in range(40, 1600, 300) for y in range(40, 1100, 300)])
+    job = SlidePatches(slide, PatchCoords(corners, PatchReading(0, 300, 32, 300)))
+    decoded: list[object] = []
+    decode = JpegTiles._decode
+    monkeypatch.setattr(JpegTiles, "_decode", lambda self, *args: decoded.append(args[1]) or decode(self, *args))
+    expected, _ = read_all([job], batch_size=100)
+    n_tiles = len(decoded)
+    assert n_tiles == len(set(decoded))
+    for n_at_once in (1, 5):
+        decoded.clear()
+        monkeypatch.setattr(block_reader, "READ_BYTES", n_at_once * 3 * 300**2)
+        pixels, _ = read_all([job], batch_size=100)
+        assert len(decoded) == n_tiles
+        np.testing.assert_array_equal(
+            *([mine[0][number] for number in range(len(corners))] for mine in (pixels, expected))
+        )
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from demo.slides import write_pyramid
 from tests.slides import damage_tile, small_slide
 from utils.errors import ItemError
+from wsi_core.readers import jpeg_tiles
 from wsi_core.readers.jpeg_tiles import JpegTiles
 from wsi_core.slide import Slide
 from wsi_core.squares import SquareReader
@@ -71,6 +72,30 @@ def test_squares_are_those_read_one_by_one(tmp_path, noise, options, level, back
     squares = SquareReader(Slide(path, background=background))
     np.testing.assert_array_equal(squares.read(corners, level, 64), expected)
     squares.close()
+
+
+@pytest.mark.parametrize("kept_bytes", [0, jpeg_tiles.KEPT_BYTES])
+@pytest.mark.parametrize("compression", ["jpeg", "deflate"])
+def test_squares_read_in_parts_are_those_read_one_by_one(tmp_path, noise, monkeypatch, compression, kept_bytes):
+    monkeypatch.setattr(jpeg_tiles, "KEPT_BYTES", kept_bytes)
+    path = write_tiff(tmp_path / "s.tif", noise, compression=compression, photometric="rgb")
+    with Slide(path) as slide:
+        corners = corners_of(slide, 0, 100)
+        expected = one_by_one(slide, corners, 0, 100)
+    with closing(SquareReader(Slide(path))) as reader:
+        parts = reader.read_in_parts(corners, 0, np.empty((7, 100, 100, 3), np.uint8))
+        np.testing.assert_array_equal(np.concatenate([part.copy() for part in parts]), expected)
+
+
+def test_a_damaged_tile_in_a_later_part_is_an_error_there(tmp_path, noise):
+    path = write_tiff(tmp_path / "s.tif", noise)
+    damage_tile(path, number=7)  # x=128 y=128
+    corners = np.array([[x, 0] for x in (0, 256, 384)] + [[256, 128], [128, 128]])
+    with closing(SquareReader(Slide(path))) as reader:
+        parts = reader.read_in_parts(corners, 0, np.empty((2, 64, 64, 3), np.uint8))
+        assert [len(next(parts)), len(next(parts))] == [2, 2]
+        with pytest.raises(ItemError, match="x=128 y=128"):
+            next(parts)
 
 
 def test_jpeg_tiles_are_decoded_directly_and_others_are_not(tmp_path, noise):

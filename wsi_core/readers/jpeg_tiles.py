@@ -6,6 +6,7 @@ that is damaged: whatever is refused here is for OpenSlide to read, or to say wh
 """
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -21,6 +22,7 @@ APERIO = "aperio"
 FORMATS = (APERIO, "generic-tiff")
 TIFF_JPEG, TIFF_RGB, TIFF_YCBCR = 7, 2, 6
 MOST_BYTES_PER_PIXEL, MOST_BYTES_BESIDE = 8, 1 << 16  # noise at quality 100 has about 5
+KEPT_BYTES = 32 * 2**20  # of decoded tiles that boxes still to come need too
 BEGIN, END = b"\xff\xd8", b"\xff\xd9"
 # Adobe's marker says which colours a JPEG holds: 0 for RGB, 1 for YCbCr; without it decoders guess.
 ADOBE_MARKER = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
@@ -58,6 +60,11 @@ class TileLevel:
     def most_bytes(self) -> int:
         """What a tile may have in the file; a table that is damaged may claim all of it."""
         return MOST_BYTES_PER_PIXEL * self.tile_px[0] * self.tile_px[1] + MOST_BYTES_BESIDE
+
+    @property
+    def most_kept(self) -> int:
+        """How many decoded tiles are kept."""
+        return KEPT_BYTES // (3 * self.tile_px[0] * self.tile_px[1])
 
 
 class JpegTiles:
@@ -110,18 +117,46 @@ class JpegTiles:
         Raises:
             UndecodableTileError: a tile is missing or damaged.
         """
-        grid = self._levels[level]
-        boxes = np.full((len(corners_px), *size_px[::-1], 3), fill, np.uint8)
-        for (column, row), touching in _boxes_by_tile(corners_px, size_px, grid).items():
-            left, top = column * grid.tile_px[0], row * grid.tile_px[1]
-            tile = self._decode(grid, row * grid.n_columns + column)
-            tile = tile[: grid.size_px[1] - top, : grid.size_px[0] - left]  # what a tile has beyond the level is noise
-            for number in touching:
-                x, y = corners_px[number]
-                _paste(tile, boxes[number], left - int(x), top - int(y))
+        boxes = np.empty((len(corners_px), *size_px[::-1], 3), np.uint8)
+        for _ in self.read_in_parts(level, corners_px, boxes, fill):
+            pass  # there is room for all of them
         return boxes
 
-    def _decode(self, grid: TileLevel, number: int) -> np.ndarray:
+    def read_in_parts(self, level: int, corners_px: np.ndarray, boxes: np.ndarray, fill: int) -> Iterator[np.ndarray]:
+        """Read boxes as ``read`` does, as many at a time as there is room for.
+
+        A tile of which boxes of a later part need something is kept, up to ``KEPT_BYTES``, so that it is decoded once.
+
+        Args:
+            level, corners_px, fill: as for ``read``.
+            boxes: uint8 RGB (M, height, width, 3), gets up to M of them at a time.
+
+        Yields:
+            those of ``boxes`` that are filled, until the next part is asked for.
+        """
+        grid, size_px = self._levels[level], (boxes.shape[2], boxes.shape[1])
+        last_box = {tile: numbers[-1] for tile, numbers in _boxes_by_tile(corners_px, size_px, grid).items()}
+        kept: dict[tuple[int, int], np.ndarray] = {}
+        for start in range(0, len(corners_px), len(boxes)):
+            corners = corners_px[start : start + len(boxes)]
+            part = boxes[: len(corners)]
+            part.fill(fill)
+            for place, touching in _boxes_by_tile(corners, size_px, grid).items():
+                tile = kept.pop(place) if place in kept else self._decode(grid, place)
+                for number in touching:
+                    x, y = (np.multiply(place, grid.tile_px) - corners[number]).tolist()
+                    _paste(tile, part[number], x, y)
+                if last_box[place] >= start + len(part) and len(kept) < grid.most_kept:
+                    kept[place] = tile
+            yield part
+
+    def _decode(self, grid: TileLevel, place: tuple[int, int]) -> np.ndarray:
+        """Return what of the tile at (column, row) lies on the level; what it has beyond is noise."""
+        (column, row), (width, height) = place, grid.tile_px
+        tile = self._decoded(grid, row * grid.n_columns + column)
+        return tile[: grid.size_px[1] - row * height, : grid.size_px[0] - column * width]
+
+    def _decoded(self, grid: TileLevel, number: int) -> np.ndarray:
         assert self._file is not None
         try:
             with self._place:
