@@ -103,7 +103,8 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
 
 def _add_speed(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--batch_size", type=positive_int, default=256, help="patches encoded at once; halved when memory runs out")
+    add("--batch_size", type=positive_int, default=256, help="patches encoded at once, up to 1 GiB of them, and "
+        "on a processor no more than 16; halved when memory runs out")  # fmt: skip
     add("--gpus", type=_gpus, default=(), metavar="0,1", help="GPUs to use, a process each (default: the first visible "
         "one, or the processor)")  # fmt: skip
     add("--dtype", choices=("auto", "fp32", "bf16", "fp16"), default="auto", help="number format of the network; auto: "

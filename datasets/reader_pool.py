@@ -32,7 +32,7 @@ from utils.processes import WorkerProcess, end_with_parent, worker_context
 
 logger = logging.getLogger(__name__)
 
-BLOCK_BYTES = 128 * 2**20
+BLOCK_BYTES = 64 * 2**20
 BLOCKS_PER_READER = 2  # one being read, one waiting
 BLOCKS_BESIDE = 2  # one being encoded, one ready
 SHARED_MEMORY = Path("/dev/shm")
@@ -125,7 +125,7 @@ class ReaderPool:
             reader.close()
 
     def patches_per_block(self, slide_number: int) -> int:
-        """Return how many patches of a slide are read, and encoded, together."""
+        """Return how many patches of a slide are read together."""
         return max(1, min(self._batch_size, self._block_bytes // math.prod(self._jobs[slide_number].patch_shape)))
 
     def is_wanted(self, slide_number: int) -> bool:
@@ -328,6 +328,6 @@ def _shareable(block_bytes: int, n_blocks: int, patch_bytes: int) -> int:
     advice = "in a container pass --shm-size=8g to it, or take fewer --num_workers"
     if fitting < patch_bytes:
         raise UsageError(f"{SHARED_MEMORY} has {free_bytes >> 20} MiB free, too little to read slides with: {advice}")
-    logger.warning("%s has %d MiB free: only %d patches are encoded at once; %s",
+    logger.warning("%s has %d MiB free: only %d patches are read at once; %s",
                    SHARED_MEMORY, free_bytes >> 20, fitting // patch_bytes, advice)  # fmt: skip
     return fitting

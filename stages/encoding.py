@@ -17,6 +17,7 @@ from datasets.patches import BadPatch, BlockInfo, SlidePatches
 from datasets.reader_pool import ReadBlock, ReaderPool
 from datasets.sources import Sources
 from models.encoders.encoder import Encoder, Launched
+from stages.joined_blocks import BlockJoiner, patches_at_once
 from utils.errors import ItemError
 from utils.limits import NO_LIMITS, Limits
 from utils.processors import usable_processors
@@ -65,7 +66,7 @@ class SlideEncoder:
     Args:
         slides: the slides of the run, in order.
         encoders: turn patches into features.
-        batch_size: patches encoded at once.
+        batch_size: patches encoded at once; of very large ones as many as ``patches_at_once`` says.
         num_workers: processes that read; 0 reads in this one; None: one for each processor.
         sources: from where the slides are read; None: from where they lie.
         wanted: for each slide the places of the encoders that encode it; None: all do.
@@ -89,6 +90,8 @@ class SlideEncoder:
         workers = default_workers() if num_workers is None else num_workers
         self.encode_s = 0.0  # spent encoding, as far as this process had to wait for it
         self._slides = slides
+        self._batch_size = batch_size
+        self._joiner = BlockJoiner()
         self._encoders = tuple(encoders)
         self._wanted = wanted if wanted is not None else [range(len(encoders))] * len(slides)
         prepares: list[Prepare] = [encoder.prepare for encoder in encoders if encoder.prepare is not None]
@@ -165,7 +168,7 @@ class SlideEncoder:
         under_way: tuple[np.ndarray, list[Launched]] | None = None
         encoders = self._encoders_of(number)
         try:
-            for block in self._read(number, bad):
+            for block in self._batches(number, bad):
                 launched = block.info.numbers, self._launch(block)
                 if under_way is not None:
                     yield self._finish(*under_way, encoders)
@@ -175,6 +178,15 @@ class SlideEncoder:
         finally:
             self._pool.give_up(number)  # of a slide that failed nothing more is read; one that is done has no more
             self._pool.done(number)
+
+    def _batches(self, number: int, bad: list[BadPatch]) -> Iterator[ReadBlock]:
+        """Yield the patches of a slide as they are encoded: joined where more is to be had at once than a block."""
+        job, blocks = self._slides[number], self._read(number, bad)
+        useful = [self._batch_size if encoder.batch is None else encoder.batch for encoder in self._encoders_of(number)]
+        n_asked = min(self._batch_size, len(job.patches), max(useful, default=1))
+        n_at_once = patches_at_once(n_asked, job.patch_shape[0])
+        is_whole = n_at_once <= self._pool.patches_per_block(number)
+        return blocks if is_whole else self._joiner.joined(blocks, n_at_once, job.patch_shape)
 
     def _read(self, number: int, bad: list[BadPatch]) -> Iterator[ReadBlock]:
         """Yield the blocks of a slide that hold patches, and keep count of the others."""

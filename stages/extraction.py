@@ -27,7 +27,13 @@ from stages.encoding_run import (
 from stages.engines import RAY, Engine, opened
 from stages.extraction_config import ExtractionConfig
 from stages.extraction_plan import EncodingJob, FoundPatches, ListedSlide, find_patches, listed_slides, path_of
-from stages.extraction_report import Speed, report_speed, warn_of_unusual_patches
+from stages.extraction_report import (
+    Speed,
+    has_larger_batches,
+    report_speed,
+    warn_of_small_batches,
+    warn_of_unusual_patches,
+)
 from stages.feature_output import EncoderOutput, other_encoder
 from stages.gpu_shares import in_shares
 from stages.runner import Result, run_each, summarise
@@ -81,6 +87,8 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
         settled, jobs = _with_means(settled, jobs, outputs)
     start_run_log(config.feat_dir, config)
     warn_of_unusual_patches([output.encoder.spec for output in outputs], all_patches)
+    if devices[0].type != "cpu" or config.engine.task_gpus:  # a processor takes few patches at once anyhow
+        warn_of_small_batches(config.batch_size, all_patches)
     for result in settled:
         if result.failed:
             logger.error("%s: %s: %s", result.item_id, result.status, result.reason)
@@ -94,7 +102,8 @@ def _extract(config: ExtractionConfig, cluster: Engine | None) -> int:
         outputs.clear()  # and the memory that they take
         share = partial(encode_share, config)
         results, speed = in_shares(jobs, devices, share) if cluster is None else _on_cluster(jobs, config, cluster)
-    report_speed(speed, config.workers * len(devices), devices[0].type, dtypes)
+    larger = has_larger_batches(config.batch_size, [job.slide.patches for job in jobs.values()])
+    report_speed(speed, config.workers * len(devices), devices[0].type, dtypes, larger_batches=larger)
     _warn_of_what_stayed([*settled, *results], made_by)
     return summarise([*settled, *results])
 

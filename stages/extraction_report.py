@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from models.encoders.spec import EncoderSpec
+from stages.joined_blocks import BATCH_BYTES, patches_at_once
+from utils.wording import few
 from wsi_core.coords_file import PatchCoords
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,9 @@ class Speed:
         return Speed(self.n_patches + after.n_patches, self.seconds + after.seconds, wait_s)
 
 
-def report_speed(speed: Speed, num_workers: int, device_type: str, dtypes: Collection[str]) -> None:
+def report_speed(
+    speed: Speed, num_workers: int, device_type: str, dtypes: Collection[str], *, larger_batches: bool = False
+) -> None:
     """Log the speed, what limits it, and what to raise.
 
     Args:
@@ -43,6 +47,7 @@ def report_speed(speed: Speed, num_workers: int, device_type: str, dtypes: Colle
         num_workers: processes that read slides, on all devices.
         device_type: "cpu" or "cuda".
         dtypes: number formats of the encoders.
+        larger_batches: whether a larger --batch_size would be had.
     """
     if not speed.n_patches:
         return
@@ -50,20 +55,43 @@ def report_speed(speed: Speed, num_workers: int, device_type: str, dtypes: Colle
     told = f"{speed.n_patches} patches in {speed.seconds:.0f} s, {per_s:.0f} patches/s"
     if speed.wait_s is not None:
         waiting = speed.wait_s / max(speed.seconds, 1e-9)
-        advice = f": {_advice(waiting, num_workers, device_type, dtypes)}" if speed.seconds >= MIN_ADVISED_S else ""
-        told += f", {100 * waiting:.0f} % of the time waiting for patches{advice}"
+        told += f", {100 * waiting:.0f} % of the time waiting for patches"
+        if speed.seconds >= MIN_ADVISED_S:
+            told += f": {_advice(waiting, num_workers, device_type, dtypes, larger_batches)}"
     logger.info("%s", told)
 
 
-def _advice(waiting: float, num_workers: int, device_type: str, dtypes: Collection[str]) -> str:
+def _advice(waiting: float, num_workers: int, device_type: str, dtypes: Collection[str], larger_batches: bool) -> str:
     if waiting > WAITS_FOR_DATA:
         return f"reading is the limit, raise --num_workers (now {num_workers}), or stage slides with --cache_dir"
     options = ["--dtype bf16"] if "fp32" in dtypes else []
     if device_type == "cuda":
-        options += ["--compile", "more --gpus"]
+        options += [*(["--batch_size"] if larger_batches else []), "--compile", "more --gpus"]
     elif importlib.util.find_spec("openvino") is None:
         options.append("pip install openvino")
     return f"the encoder is the limit{', try ' if options else ''}{', '.join(options)}"
+
+
+def has_larger_batches(batch_size: int, slides: Sequence[PatchCoords]) -> bool:
+    """Tell whether more patches of any slide would be encoded at once if more were asked for."""
+    return any(_at_once(batch_size + 1, patches) > _at_once(batch_size, patches) for patches in slides)
+
+
+def warn_of_small_batches(batch_size: int, slides: Sequence[PatchCoords]) -> None:
+    """Warn where fewer patches are encoded at once than are asked for, as they are so large."""
+    sides_px = {
+        patches.reading.target_size_px
+        for patches in slides
+        if _at_once(batch_size, patches) < min(batch_size, len(patches))
+    }
+    if sides_px:
+        said = [f"{patches_at_once(batch_size, side_px)} of {side_px} px" for side_px in sorted(sides_px)]
+        logger.warning("--batch_size %d: of large patches no more are encoded at once than %d MiB hold, %s",
+                       batch_size, BATCH_BYTES >> 20, few(said))  # fmt: skip
+
+
+def _at_once(batch_size: int, patches: PatchCoords) -> int:
+    return min(len(patches), patches_at_once(batch_size, patches.reading.target_size_px))
 
 
 def warn_of_unusual_patches(specs: Sequence[EncoderSpec], slides: Sequence[PatchCoords]) -> None:

@@ -40,8 +40,7 @@ class NetworkLaunch:
         """Start encoding uint8 (B, H, W, 3); its memory may be used again when this returns."""
         if self.device.type == "cpu":
             return Launched(self._parts(batch))
-        on_device = batch.pin_memory().to(self.device, non_blocking=True)
-        parts = [part.to("cpu", non_blocking=True) for part in self._parts(on_device)]
+        parts = [part.to("cpu", non_blocking=True) for part in self._parts(batch.pin_memory())]
         arrived = torch.cuda.Event()
         arrived.record(torch.cuda.current_stream(self.device))
         return Launched(parts, arrived.synchronize)
@@ -61,7 +60,8 @@ class NetworkLaunch:
     def _encoded(self, part: torch.Tensor) -> torch.Tensor | None:
         """Return the features of some patches, None where there is no memory for so many."""
         try:
-            return self.forward(self.transform(part)).float()
+            on_device = part.to(self.device, non_blocking=True)
+            return self.forward(self.transform(on_device)).float()
         except torch.cuda.OutOfMemoryError:
             if len(part) == 1:
                 raise

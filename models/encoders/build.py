@@ -78,7 +78,7 @@ def _build_network(
     run: HowToRun,
     stain: StainChange | None,
 ) -> Encoder:
-    from models.encoders.batches import NetworkLaunch
+    from models.encoders.batches import CPU_BATCH, NetworkLaunch
     from models.encoders.network import build_network, require_buildable  # timm takes seconds to import
     from models.encoders.runtimes.choice import Request, make_forward
     from models.encoders.weights import find_weights, revision_of, weights_sha256
@@ -94,9 +94,8 @@ def _build_network(
     forward, runtime = make_forward(request, run.runtime)
     launch = NetworkLaunch(forward, Transform(geometry, Normalise(spec.mean, spec.std, device), stain), device)
     _say_how(spec, geometry, weights, dtype, runtime)
-    return Encoder(
-        spec, geometry, weights_sha256(weights), launch, dtype=dtype, runtime=runtime, stain_norm=_stain_text(stain)
-    )
+    sha256, stain_norm, batch = weights_sha256(weights), _stain_text(stain), CPU_BATCH if device.type == "cpu" else None
+    return Encoder(spec, geometry, sha256, launch, dtype=dtype, runtime=runtime, stain_norm=stain_norm, batch=batch)
 
 
 def _build_handcrafted(
@@ -110,9 +109,8 @@ def _build_handcrafted(
         logger.warning("handcrafted has no network: --compile, --dtype and --runtime change nothing of it")
     geometry = Geometry.of(spec, target_patch_size)
     logger.info("encoder %s: %d numbers of stain and texture, no weights", spec.name, spec.dim)
-    return Encoder(
-        spec, geometry, "", as_features, Descriptor(geometry, stain), runtime="numpy", stain_norm=_stain_text(stain)
-    )
+    describe, stain_norm = Descriptor(geometry, stain), _stain_text(stain)
+    return Encoder(spec, geometry, "", as_features, describe, runtime="numpy", stain_norm=stain_norm, batch=1)
 
 
 def dtype_of(asked: str, spec: EncoderSpec, device: torch.device) -> str:

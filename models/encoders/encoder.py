@@ -43,6 +43,7 @@ class Encoder:
         dtype: number format the network computes in.
         runtime: library that runs it.
         stain_norm: how stains are normalised first; empty: not at all.
+        batch: how many patches it makes use of at once; None: any number.
     """
 
     spec: EncoderSpec
@@ -53,6 +54,7 @@ class Encoder:
     dtype: str = "fp32"
     runtime: str = "torch"
     stain_norm: str = ""
+    batch: int | None = None
 
     @property
     def name(self) -> str:

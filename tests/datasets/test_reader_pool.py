@@ -313,7 +313,7 @@ def test_little_shared_memory_makes_blocks_small_and_says_so(slides, monkeypatch
     monkeypatch.setattr(reader_pool, "SHARED_MEMORY", Path("/"))
     pixels, told = read_all(slides[1], batch_size=12, num_workers=2)
     assert max(info.n_read for _, info in told) == 4 and [len(mine) for mine in pixels] == [12, 12, 12]
-    assert "only 4 patches are encoded at once" in caplog.text
+    assert "only 4 patches are read at once" in caplog.text
     usage.free = 100
     with pytest.raises(UsageError, match="--shm-size"):
         read_all(slides[1], num_workers=2)

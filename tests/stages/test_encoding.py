@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 
+from datasets import reader_pool
 from datasets.patches import SlidePatches
 from models.encoders.batches import NetworkLaunch
 from models.encoders.build import build_encoder
@@ -15,7 +16,9 @@ from models.encoders.encoder import Encoder, Launched
 from models.encoders.registry import find_encoder
 from models.encoders.spec import IMAGENET_MEAN, IMAGENET_STD
 from models.encoders.transform import Geometry, Normalise, Transform
+from stages import joined_blocks
 from stages.encoding import SlideEncoder
+from tests.slides import damage_tile, small_slide
 from tests.stages.fabricated import fabricate_picture
 from utils.errors import ItemError
 from wsi_core.coords_file import PatchCoords
@@ -69,6 +72,60 @@ def test_features_do_not_depend_on_batches_workers_or_order(jobs, small_network)
             again, moved = encode_all([jobs[0], shuffled], small_network, batch_size, num_workers)
             np.testing.assert_allclose(again, expected, atol=1e-5)
             np.testing.assert_allclose(moved, expected[order], atol=1e-5)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Of the patches of ``jobs`` five are read at once, unless they are asked for in fours."""
+    monkeypatch.setattr(reader_pool, "BLOCK_BYTES", 5 * 3 * 32**2)
+
+
+def noting_sizes(encoder: Encoder, sizes: list[int]) -> Encoder:
+    return replace(encoder, launch=lambda batch: sizes.append(len(batch)) or encoder.launch(batch))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize(("batch_size", "expected"), [(8, [8, 4]), (12, [12]), (100, [12]), (4, [4, 4, 4])])
+def test_batches_are_as_large_as_asked_for_however_few_are_read_at_once(
+    jobs, small_network, small_blocks, num_workers, batch_size, expected
+):
+    described, sizes = build_encoder("handcrafted"), []
+    encoders = [described, noting_sizes(small_network, sizes)]
+    with SlideEncoder(jobs, encoders, batch_size, num_workers) as slides:
+        found = [slides.next_slide().features for _ in jobs]
+    assert sizes == expected * len(jobs)
+    for job, features in zip(jobs, found, strict=True):
+        np.testing.assert_array_equal(features[0], encode_one(job, described))
+        np.testing.assert_allclose(features[1], encode_one(job, small_network), atol=1e-5)
+
+
+def test_a_batch_takes_no_more_memory_than_there_is_for_it(jobs, small_network, small_blocks, monkeypatch):
+    monkeypatch.setattr(joined_blocks, "BATCH_BYTES", 7 * 3 * 32**2)
+    sizes: list[int] = []
+    np.testing.assert_allclose(
+        encode_one(jobs[0], noting_sizes(small_network, sizes)), encode_one(jobs[0], small_network), atol=1e-5
+    )
+    assert sizes == [7, 5]
+
+
+def test_nothing_is_joined_for_encoders_that_make_no_use_of_it(jobs, small_network, small_blocks):
+    sizes: list[int] = []
+    encode_one(jobs[0], noting_sizes(replace(small_network, batch=5), sizes))
+    assert sizes == [5, 5, 2]
+
+
+def test_patches_that_cannot_be_read_are_in_no_batch(tmp_path, small_network, small_blocks):
+    slide = small_slide(tmp_path / "s.tif", size_px=(512, 512))
+    damage_tile(slide)
+    corners = np.array([[x, y] for x in (0, 200, 300, 400) for y in (0, 200, 300, 400)])  # 4 of them in the tile
+    job = SlidePatches(slide, PatchCoords(corners, PatchReading(0, 32, 32, 32)), max_bad_part=0.5)
+    sizes: list[int] = []
+    with SlideEncoder([job], [noting_sizes(small_network, sizes)], 7, num_workers=0) as slides:
+        encoded = slides.next_slide()
+    good = [number for number, corner in enumerate(corners) if corner.max() >= 256]
+    assert sizes == [7, 5] and encoded.numbers.tolist() == good and len(encoded.bad) == 4
+    sound = replace(job, patches=replace(job.patches, coords=corners[good]))
+    np.testing.assert_allclose(encoded.features[0], encode_one(sound, small_network), atol=1e-5)
 
 
 def test_several_encoders_share_one_reading(jobs, small_network):
@@ -144,3 +201,19 @@ def test_a_batch_too_large_for_the_memory_is_halved_until_it_fits(small_network)
     assert sizes[:4] == [16, 8, 4, 2] and set(sizes[3:]) == {2}
     whole = NetworkLaunch(lambda x: x.mean(dim=(2, 3)), small_network.launch.transform, torch.device("cpu"))
     torch.testing.assert_close(features, whole(batch).wait())
+
+
+def test_a_batch_for_which_there_is_no_room_on_the_device_is_halved_too(small_network, monkeypatch):
+    batch = torch.randint(0, 256, (20, 48, 48, 3), dtype=torch.uint8)
+    expected = small_network.launch(batch).wait()
+    to = torch.Tensor.to
+
+    def with_little_room(tensor, *args, **kwargs):
+        if tensor.dtype == torch.uint8 and len(tensor) > 3:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return to(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "to", with_little_room)
+    launch = replace(small_network.launch, at_most=16)
+    torch.testing.assert_close(launch(batch).wait(), expected, atol=1e-5, rtol=0)
+    assert launch.at_most == 2
