@@ -94,7 +94,8 @@ def _add_encoders(group: argparse._ArgumentGroup) -> None:
 
 def _add_reading(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--num_workers", type=int, help="processes that read slides (default: one for each processor, up to 8)")
+    add("--num_workers", type=int, help="processes that read slides; 0: this one does, without limits "
+        "of time and memory (default: one for each processor, up to 8)")  # fmt: skip
     add_reader_flags(group)
     add("--max_bad_patches", type=_part, default="1%", metavar="PART", help="part of a slide's patches that may be "
         "unreadable; they are left out and named in the h5, beyond that the slide fails")  # fmt: skip

@@ -40,7 +40,6 @@ from stages.runner import Result, run_each, summarise
 from utils.atomic import remove_leftovers
 from utils.device import pick_device
 from utils.errors import ItemError, UsageError, one_line
-from utils.limits import DEFAULT_TIMEOUT_S
 from utils.lookup import require_folder, require_writable
 from utils.names import require_apart
 from utils.run_log import start_run_log
@@ -161,11 +160,6 @@ def _checked_devices(config: ExtractionConfig) -> list[torch.device]:
     """Look at what the command names, before anything takes long; return where to compute."""
     if config.num_workers is not None and config.num_workers < 0:
         raise UsageError(f"--num_workers {config.num_workers}: 0 or more")
-    has_limits = (
-        config.engine.slide_timeout_s not in (0, DEFAULT_TIMEOUT_S) or config.engine.slide_memory_gb is not None
-    )
-    if config.num_workers == 0 and has_limits:
-        logger.warning("--slide_timeout and --slide_memory_gb are for processes that read: --num_workers 0 has none")
     patches = require_folder(config.data_h5_dir, flag="--data_h5_dir") / "patches"
     if not patches.is_dir():
         raise UsageError(f"--data_h5_dir: no folder {str(patches)!r}; create_patches_fp.py --patch makes it")

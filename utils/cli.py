@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -108,7 +108,9 @@ def engine_settings(args: argparse.Namespace, parser: argparse.ArgumentParser) -
     Raises:
         UsageError: a flag is given that has no effect on the engine; nobody should believe that it has.
     """
-    _refuse_flags_of_other_engines(args, parser)
+    given = {flag for flag, value in vars(args).items() if value != parser.get_default(flag)}
+    _refuse_flags_of_other_engines(args.engine, given)
+    _refuse_limits_of_no_process(args, given)
     names = {
         "engine": "engine",
         "ray_address": "ray_address",
@@ -128,14 +130,23 @@ ON_LOCAL = {
 }  # and what is said of it on Ray
 
 
-def _refuse_flags_of_other_engines(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    given = {flag for flag, value in vars(args).items() if value != parser.get_default(flag)}
-    if args.engine == "ray":
+def _refuse_flags_of_other_engines(engine: str, given: Set[str]) -> None:
+    if engine == "ray":
         wrong = [f"--{flag} goes with --engine local; on Ray {ON_LOCAL[flag]}" for flag in ON_LOCAL if flag in given]
     else:
         wrong = [f"--{flag} goes with --engine ray" for flag in ON_RAY if flag in given]
     if wrong:
         raise UsageError(wrong[0])
+
+
+def _refuse_limits_of_no_process(args: argparse.Namespace, given: Set[str]) -> None:
+    if getattr(args, "num_workers", None) != 0:
+        return
+    for flag in ("slide_timeout", "slide_memory_gb"):
+        if flag in given and getattr(args, flag):  # 0 is no limit
+            raise UsageError(
+                f"--{flag} limits processes that read slides, of which --num_workers 0 has none: take 1 or more"
+            )
 
 
 def add_task_flags(parser: argparse.ArgumentParser) -> None:

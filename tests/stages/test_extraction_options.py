@@ -321,9 +321,11 @@ def test_a_run_that_is_refused_has_written_no_means():
 
 
 @pytest.mark.parametrize("flags", [["--slide_timeout", "9"], ["--slide_memory_gb", "1"]])
-def test_limits_without_a_process_that_they_hold_for_are_said_to_be_none(caplog, flags):
-    assert extract() == 0 and "--num_workers 0 has none" not in caplog.text
-    assert extract(*flags) == 0 and "--num_workers 0 has none" in caplog.text
+def test_limits_without_a_process_that_they_hold_for_are_wrong_use(caplog, flags):
+    assert extract(*flags) == 2 and not Path("feat").exists()
+    assert f"{flags[0]} limits processes that read slides, of which --num_workers 0 has none" in caplog.text
+    assert extract("--slide_timeout", "0") == 0
+    assert extract(*flags, "--num_workers", "1", "--no_auto_skip") == 0
 
 
 def test_what_is_complete_is_not_computed_again_for_one_more_encoder(monkeypatch):

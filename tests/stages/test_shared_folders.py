@@ -173,7 +173,7 @@ def test_a_name_that_is_no_text_ends_no_run():
     assert all(one.reason == result.reason for (one,) in found)
 
 
-@pytest.mark.parametrize("flags", [[], ["--slide_timeout", "9"], ["--batch_size", "3"]])
+@pytest.mark.parametrize("flags", [[], ["--slide_timeout", "9", "--num_workers", "1"], ["--batch_size", "3"]])
 def test_a_word_of_extraction_is_of_the_same_patches_limits_and_flags(slides, monkeypatch, flags):
     words = []
     monkeypatch.setattr(ItemWords, "leave", lambda self, item_id, word: words.append(self._purpose(item_id)))
