@@ -136,6 +136,13 @@ class ReaderPool:
             self._sources.decided(number, self._is_wanted[number])
         return self._is_wanted[slide_number]
 
+    def _decide_ahead(self, slide_number: int) -> None:
+        """Ask for slides after one until as many are wanted as can be made ready ahead."""
+        while (asked := len(self._is_wanted)) < len(self._jobs):
+            if sum(self._is_wanted[slide_number + 1 :]) >= self._sources.n_ahead:
+                return
+            self.is_wanted(asked)
+
     def give_up(self, slide_number: int) -> None:
         """Read no more of a slide."""
         self._given_up.add(slide_number)
@@ -160,9 +167,9 @@ class ReaderPool:
 
     def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         for slide_number, job in enumerate(self._jobs):
-            self.is_wanted(min(slide_number + self._sources.n_ahead, len(self._jobs) - 1))
             if not self.is_wanted(slide_number):
                 continue
+            self._decide_ahead(slide_number)
             for numbers in job.blocks(self.patches_per_block(slide_number)):
                 if slide_number not in self._given_up:
                     yield slide_number, numbers

@@ -11,7 +11,7 @@ class Sources:
         paths: of the slides, in the order of the run.
 
     Attributes:
-        n_ahead: of how many slides after the one that is read it should be decided whether they are to be.
+        n_ahead: how many slides that are wanted should be known after the one that is read.
     """
 
     n_ahead = 0

@@ -106,14 +106,16 @@ class StagedSources(Sources):
                 settled.set()
 
     def _is_needed(self, number: int) -> bool:
-        """Wait until a slide is near, and tell whether it is still to be read."""
+        """Wait until it is known whether a slide is to be read, and it is near; tell whether it is still needed."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._is_over or (number < self._n_done + AHEAD and number < len(self._is_wanted))
-            )
+            self._changed.wait_for(lambda: self._is_over or (number < len(self._is_wanted) and self._is_near(number)))
             if self._is_over:
                 raise _StoppedError
             return self._is_wanted[number] and number >= self._n_done
+
+    def _is_near(self, number: int) -> bool:
+        """Tell whether there is room for a slide's copy; what is not read here takes none."""
+        return sum(self._is_wanted[self._n_done : number]) < AHEAD
 
     def _copied_or_itself(self, number: int, path: Path) -> Path:
         try:

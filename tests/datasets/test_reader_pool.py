@@ -16,6 +16,7 @@ from PIL import Image
 from datasets import block_reader, reader_pool
 from datasets.patches import SlidePatches
 from datasets.reader_pool import SHARED_MEMORY, ReaderPool
+from datasets.sources import Sources
 from tests.slides import damage_tile, small_slide
 from utils.errors import ItemError, UsageError
 from utils.lookup import PROJECT_ROOT
@@ -91,6 +92,24 @@ def test_every_patch_comes_once_with_its_number_slide_by_slide(slides, batch_siz
     numbers = [number for number, _ in told]
     assert numbers == sorted(numbers)
     assert sum(info.n_read for _, info in told) == 36
+
+
+@pytest.mark.parametrize("n_ahead", [0, 1, 2])
+def test_slides_are_asked_for_until_enough_are_wanted_after_the_one_that_is_read(slides, n_ahead):
+    jobs = [slides[1][number % 3] for number in range(7)]
+    sources, asked = Sources([job.path for job in jobs]), []
+    sources.n_ahead = n_ahead
+
+    def take(number):
+        asked.append(number)
+        return number not in (1, 2, 4)
+
+    with ReaderPool(jobs, batch_size=5, num_workers=0, sources=sources, take=take) as pool:
+        blocks = iter(pool)
+        next(blocks)
+        assert asked == [[0], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5]][n_ahead]
+        assert {block.slide_number for block in blocks} == {0, 3, 5, 6}
+    assert asked == list(range(7))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

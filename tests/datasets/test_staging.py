@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def test_on_demand_only_slides_that_are_wanted_are_copied(slides, tmp_path):
             sources.decided(number, number != 1)
         assert [sources.path(number) == slides[number] for number in range(3)] == [False, True, False]
         assert copies(cache) == ["0.svs", "2.svs"]
+
+
+def test_slides_that_others_have_hold_up_no_copy_and_take_no_room(slides, tmp_path):
+    with staged(slides, tmp_path / "cache", on_demand=True) as sources:
+        for number in range(6):
+            sources.decided(number, number in (0, 5))
+        until_s = time.monotonic() + 10
+        while not sources.is_ready(5) and time.monotonic() < until_s:
+            time.sleep(0.01)
+        assert sources.is_ready(5) and copies(tmp_path / "cache") == ["0.svs", "5.svs"]
 
 
 def test_a_copy_that_comes_too_late_is_given_up_and_removed(slides, tmp_path, monkeypatch):
