@@ -26,7 +26,7 @@ PATCHES = PatchCoords(
 def extract_and_watch() -> None:
     """Encode the slides of the current folder, and write down what every slide left behind; in a process of its own."""
     import extract_features_fp
-    import stages.extraction
+    import stages.encoding_run
     from stages.encoding import SlideEncoder
 
     watched = []
@@ -45,7 +45,7 @@ def extract_and_watch() -> None:
             )
             return slide
 
-    stages.extraction.SlideEncoder = WatchedEncoder
+    stages.encoding_run.SlideEncoder = WatchedEncoder
     command = "--data_h5_dir out --data_slide_dir slides --csv_path list.csv --feat_dir feat --encoder_ckpt w.pt"
     code = extract_features_fp.main([*command.split(), "--slide_ext", ".tif", "--runtime", "torch"])
     Path("watched.json").write_text(json.dumps(watched))
