@@ -1,27 +1,22 @@
 """Networks whose code comes with the weights, from the hub: run only where the user trusts it, at one revision."""
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
 from torch import nn
 
 from models.encoders.family import Family
+from models.encoders.hub_folder import hub_is, refuse_code_from_elsewhere
 from models.encoders.packages import import_for
 from models.encoders.spec import HUB, EncoderSpec
-from models.encoders.state_dict import State, load_weights, unwrapped
+from models.encoders.state_dict import State, fill, read_weights, unwrapped
+from models.encoders.transformers_networks import fill_by_transformers
 from utils.errors import UsageError, one_line
 
 # What code of the hub raises where it meets another version of a library, or files that are not all there.
 _FAILURES = (ImportError, OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError)
-CONFIG = "config.json"
-ELSEWHERE = "--"  # in the name of a class: OWNER/NAME--module.Class is code of another repository
-CODE_OF_THE_HUB = "transformers_modules."  # where transformers puts it
 
 
 def require_trust(spec: EncoderSpec, trust_remote_code: bool) -> None:
@@ -41,87 +36,68 @@ def _create(spec: EncoderSpec) -> nn.Module:
 def _load(spec: EncoderSpec, weights: Path) -> nn.Module:
     """Make the network by the code of the folder that the weights lie in, and by nothing else, with these weights.
 
-    transformers would choose a file of weights by itself, and draw at random what that lacks.
+    ``AutoModel.from_pretrained`` would choose a file of weights by itself and draw at random what that lacks; it also
+    makes networks without memory first, by which buffers that no file holds lose what the code has put into them.
     """
     transformers = import_for(spec, "transformers")
     folder = weights.parent
-    _refuse_code_from_elsewhere(spec, folder)
+    refuse_code_from_elsewhere(spec, folder)
     try:
-        with _hub_is(folder, spec) as asked_for:
+        with hub_is(folder, spec) as asked_for:
             config = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=True, local_files_only=True)
             whole = transformers.AutoModel.from_config(config, trust_remote_code=True, dtype=torch.float32)
             network = getattr(whole, spec.architecture)()[0] if spec.architecture else whole
+            # code that has read the file itself may have done so without a look at its names
+            holder = network if weights.name in asked_for else whole
+            state = _state_for(holder, read_weights(weights, unused=spec.unused, bare=str))
     except _FAILURES as error:
         needs = f" (it needs: pip install {spec.needs})" if isinstance(error, ImportError) else ""
         raise UsageError(f"{spec.name}: the code in {folder} fails: {one_line(error)}{needs}") from error
-    if weights.name not in asked_for:  # else the code has read them
-        load_weights(whole, weights, unused=spec.unused, rename=_as_wrapped)
+    fill(holder, state, weights)
     return network
 
 
-def _as_wrapped(state: State, network: nn.Module) -> State:
+def _state_for(network: Any, saved: State) -> State:
+    """Return what a file holds under the network's names: as it is, but for wrappers, or as transformers renames it."""
+    wanted = network.state_dict()
+    as_they_are = [_with_tied(state, wanted) for state in (saved, _as_wrapped(saved, wanted))]
+    for state in as_they_are:
+        if state.keys() == wanted.keys():
+            return state
+    return _with_tied(_renamed(network, saved), wanted) if hasattr(network, "from_pretrained") else as_they_are[-1]
+
+
+def _as_wrapped(saved: State, wanted: State) -> State:
     """Return a state dict under the network's names, which may begin as what is taken off of names."""
-    wrapped = {unwrapped(name): name for name in network.state_dict()}
-    return {wrapped.get(name, name): tensor for name, tensor in state.items()}
+    wrapped = {unwrapped(name): name for name in wanted}
+    state = {wrapped.get(unwrapped(name), name): tensor for name, tensor in saved.items()}
+    return state if len(state) == len(saved) else saved  # two names would become one
 
 
-def _refuse_code_from_elsewhere(spec: EncoderSpec, folder: Path) -> None:
-    """Raise a UsageError where a folder names code of another repository, which nobody has read at any revision."""
-    try:
-        classes = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("auto_map", {})
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise UsageError(f"{spec.name}: no {CONFIG} to read beside the weights in {folder}: fetch the whole folder of "
-                         f"{HUB}/{spec.hub_id} ({one_line(error)})") from error  # fmt: skip
-    if ELSEWHERE in json.dumps(classes):
-        raise UsageError(
-            f"{spec.name}: {folder / CONFIG} names code of another repository ({json.dumps(classes)}): not run"
-        )
+def _with_tied(state: State, wanted: State) -> State:
+    """Add the other names of tensors that a network has under several: files hold one of them."""
+    places = {name: (tensor.data_ptr(), tensor.shape) for name, tensor in wanted.items() if tensor.numel()}
+    held = {places[name]: tensor for name, tensor in state.items() if name in places}
+    return {name: held[place] for name, place in places.items() if place in held} | state
 
 
-@contextmanager
-def _hub_is(folder: Path, spec: EncoderSpec) -> Iterator[set[str]]:
-    """Let the hub be a folder: what code asks of it comes from there, at the revision that the user trusts.
+def _renamed(network: Any, saved: State) -> State:
+    """Return a state dict as transformers reads it, which renames parts of its own that code of the hub is made of.
 
-    Yields:
-        The names of the files that were asked for.
+    Names that the code allows a file to lack are left out: transformers would draw them at random.
     """
-    asked_for: set[str] = set()
-
-    def from_folder(repo_id: str, filename: str, *_args: object, **_options: object) -> str:
-        asked_for.add(filename)
-        if repo_id.lower() != spec.hub_id.lower():
-            raise UsageError(f"{spec.name}: its code asks for {filename} of {HUB}/{repo_id}, at no stated revision")
-        if not (folder / filename).is_file():
-            raise UsageError(f"{spec.name}: fetch {filename} of {HUB}/{spec.hub_id} into {folder}")
-        return str(folder / filename)
-
-    download = huggingface_hub.hf_hub_download
-    with (
-        _replaced(huggingface_hub, "hf_hub_download", from_folder),
-        _replaced(huggingface_hub.constants, "HF_HUB_OFFLINE", True),
-    ):
-        _replace_in_code_of_the_hub(from_folder)
-        try:
-            yield asked_for
-        finally:
-            _replace_in_code_of_the_hub(download)
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
     try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-def _replace_in_code_of_the_hub(download: Any) -> None:
-    """Give modules that have imported the download by its name another one."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(CODE_OF_THE_HUB) and hasattr(module, "hf_hub_download"):
-            vars(module)["hf_hub_download"] = download
+        read, found = fill_by_transformers(type(network), network.config, saved)
+    except _FAILURES:  # code that cannot do without memory; the names say the rest
+        return saved
+    may_be_lacking = re.compile("|".join(getattr(network, "_keys_to_ignore_on_load_missing", None) or ["(?!)"]))
+    state = {
+        name: tensor
+        for name, tensor in read.state_dict().items()
+        if name not in found["missing_keys"] and (name in saved or not may_be_lacking.search(name))
+    }
+    state |= {name: torch.empty(0) for name in found["unexpected_keys"]}
+    return state | {name: torch.empty(shape, device="meta") for name, shape, *_ in found["mismatched_keys"]}
 
 
 def _run(network: Any, batch: torch.Tensor, _spec: EncoderSpec) -> torch.Tensor:

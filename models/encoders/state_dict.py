@@ -52,12 +52,13 @@ def shard_names(path: Path) -> list[str]:
         raise UsageError(f"weights {path} are no index of weights: {one_line(error)}") from error
 
 
-def read_weights(path: Path, *, unused: tuple[str, ...] = ()) -> State:
+def read_weights(path: Path, *, unused: tuple[str, ...] = (), bare: Callable[[str], str] | None = None) -> State:
     """Read a state dict from a safetensors or torch file, or from shards, as float32, without what wraps the network.
 
     Args:
         path: the file, or the index of shards.
         unused: beginnings of names, unwrapped, that are left out.
+        bare: from names in the file to those returned; None: ``unwrapped``.
 
     Raises:
         UsageError: a file is damaged or holds more than tensors.
@@ -65,7 +66,8 @@ def read_weights(path: Path, *, unused: tuple[str, ...] = ()) -> State:
     state: State = {}
     for file in shards(path):
         try:
-            state |= _read_safetensors(file, unused) if _is_safetensors(file) else _read_torch(file, unused)
+            read = _read_safetensors if _is_safetensors(file) else _read_torch
+            state |= read(file, unused, bare or unwrapped)
         except (DamagedFileError, SafetensorError, OSError) as error:
             raise UsageError(f"weights {file} are damaged or hold more than tensors: {one_line(error)}") from error
     return state
@@ -80,14 +82,14 @@ def _is_safetensors(path: Path) -> bool:
     return beginning[8:9] == b"{"
 
 
-def _read_safetensors(path: Path, unused: tuple[str, ...]) -> State:
+def _read_safetensors(path: Path, unused: tuple[str, ...], bare: Callable[[str], str]) -> State:
     with safe_open(path, framework="pt") as file:
-        return {name: _float32(file.get_tensor(saved)) for name, saved in _used(file.keys(), unused).items()}
+        return {name: _float32(file.get_tensor(saved)) for name, saved in _used(file.keys(), unused, bare).items()}
 
 
-def _read_torch(path: Path, unused: tuple[str, ...]) -> State:
+def _read_torch(path: Path, unused: tuple[str, ...], bare: Callable[[str], str]) -> State:
     saved = _network_of(read_torch_file(path))
-    return {name: _float32(saved[wrapped]) for name, wrapped in _used(saved, unused).items()}
+    return {name: _float32(saved[wrapped]) for name, wrapped in _used(saved, unused, bare).items()}
 
 
 def _float32(tensor: torch.Tensor) -> torch.Tensor:
@@ -114,11 +116,11 @@ def _network_of(loaded: object) -> State:
     return tensors
 
 
-def _used(saved: Iterable[str], unused: tuple[str, ...]) -> dict[str, str]:
+def _used(saved: Iterable[str], unused: tuple[str, ...], bare: Callable[[str], str]) -> dict[str, str]:
     """Return the names of the encoder's tensors, each with the name that it is saved under."""
     names: dict[str, str] = {}
     for wrapped in saved:
-        name = unwrapped(wrapped)
+        name = bare(wrapped)
         if name.startswith(unused or NOTHING):
             continue
         if name in names:
@@ -161,7 +163,11 @@ def load_weights(
     Raises:
         UsageError: the file lacks a parameter, has one too many, or one of another shape; names them.
     """
-    state = rename(read_weights(path, unused=unused), network)
+    fill(network, rename(read_weights(path, unused=unused), network), path, may_lack=may_lack)
+
+
+def fill(network: nn.Module, state: State, path: Path, *, may_lack: tuple[str, ...] = ()) -> None:
+    """Put a state dict, read from a path, into a network that has the same names; see ``load_weights``."""
     wanted = network.state_dict()
     require_fit(
         path,

@@ -41,13 +41,10 @@ def _classes(spec: EncoderSpec) -> tuple[Any, Any]:
 def load_transformers(spec: EncoderSpec, weights: Path) -> nn.Module:
     """Make a network of transformers with the weights of a file."""
     (kind, config), state = _classes(spec), read_weights(weights, unused=spec.unused)
-    network, found = kind.from_pretrained(
-        None,
-        config=config(**dict(spec.options) | _size_of_positions(spec, state)),
-        state_dict=state,
-        dtype=torch.float32,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are named below, with the others
+    network, found = fill_by_transformers(
+        kind,
+        config(**dict(spec.options) | _size_of_positions(spec, state)),
+        state,
         **WITHOUT_HEAD.get(spec.architecture, {}),
     )
     other_shape = sorted(name for name, *_shapes in found["mismatched_keys"])
@@ -60,6 +57,33 @@ def load_transformers(spec: EncoderSpec, weights: Path) -> nn.Module:
         other_kind=of_other_kind(state, network.state_dict()),
     )
     return network
+
+
+def fill_by_transformers(kind: Any, config: Any, state: State, **arguments: object) -> tuple[Any, dict[str, Any]]:
+    """Return a network of a class of transformers with a state dict, and what of it did not fit, unrefused.
+
+    Args:
+        kind: the class.
+        config: how to make it.
+        state: may have the names of earlier versions.
+        arguments: more for making it.
+    """
+    from transformers.utils import logging as its_log
+
+    level = its_log.get_verbosity()
+    its_log.set_verbosity_error()  # it would print a table of what does not fit
+    try:
+        return kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(state),
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are named with the others
+            **arguments,
+        )
+    finally:
+        its_log.set_verbosity(level)
 
 
 def _size_of_positions(spec: EncoderSpec, state: State) -> dict[str, object]:
