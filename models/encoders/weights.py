@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url, snapshot_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from models.encoders.spec import HUB, EncoderSpec
 from models.encoders.state_dict import SHARD_INDEX, shard_names, shards
@@ -31,6 +36,7 @@ USUAL_FILES = (
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
 SNAPSHOTS = "snapshots"  # of the hub's cache, a folder a commit
 COMMIT = re.compile("[0-9a-f]{40}")
+PART_OF_COMMIT = re.compile("[0-9a-f]{7,40}")
 WITH_THEIR_FOLDER = ("remote", "any_hub")  # families whose network is described beside the weights
 
 
@@ -89,10 +95,18 @@ def _with_hub(spec: EncoderSpec) -> EncoderSpec:
 def _given(spec: EncoderSpec, given: str, by_whom: str = "") -> Path:
     path = Path(given).expanduser()
     if path.is_dir():
-        return _in_folder(spec, _snapshot_in(path, spec.revision))
+        path = _in_folder(spec, _snapshot_in(path, spec.revision))
     if not path.is_file():
         raise UsageError(f"{spec.name}: no file of weights {given}{by_whom}; {_advice(spec)}")
+    _require_same_commit(spec, path)
     return path
+
+
+def _require_same_commit(spec: EncoderSpec, path: Path) -> None:
+    """Refuse a file of the hub's cache that is of another commit than the user says; of other files nobody can tell."""
+    is_of = revision_of(path)
+    if is_of and PART_OF_COMMIT.fullmatch(spec.revision) and not is_of.startswith(spec.revision):
+        raise UsageError(f"{spec.name}: {path} is of commit {is_of}: say that one, or leave the file out")
 
 
 def _snapshot_in(folder: Path, revision: str) -> Path:
@@ -124,6 +138,8 @@ def _weight_files(folder: Path) -> list[Path]:
 
 
 def _candidates(spec: EncoderSpec) -> list[str]:
+    if spec.family == "remote" and spec.architecture:
+        return [spec.hub_file]  # what lies under the usual names is the whole that the encoder is a part of
     return list(dict.fromkeys((spec.hub_file, *USUAL_FILES)))
 
 
@@ -158,6 +174,8 @@ def _fetched(spec: EncoderSpec) -> Path:
         except _HUB_ERRORS as error:
             if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
                 continue  # published under another of the usual names
+            if isinstance(error, RevisionNotFoundError):
+                raise UsageError(f"{spec.name}: {HUB}/{spec.hub_id} has no revision {spec.revision}") from error
             raise UsageError(
                 f"{spec.name}: its weights cannot be fetched here ({type(error).__name__}); {_advice(spec)}"
             ) from error
@@ -171,10 +189,12 @@ def _download(spec: EncoderSpec, name: str, *, local_files_only: bool) -> Path:
         revision = spec.revision or None
         return Path(hf_hub_download(spec.hub_id, name, revision=revision, local_files_only=local_files_only))
 
-    path = file(name)
     if spec.family == "remote":
-        snapshot_download(spec.hub_id, revision=spec.revision or None, local_files_only=local_files_only)
-    elif spec.family in WITH_THEIR_FOLDER:
+        # the weights come last: they are taken for fetched when all that they need has been
+        revision = spec.revision or None
+        snapshot_download(spec.hub_id, revision=revision, local_files_only=local_files_only, ignore_patterns=name)
+    path = file(name)
+    if spec.family == "any_hub":
         _with_config(spec, file)
     if name.endswith(SHARD_INDEX):
         for part in shard_names(path):
@@ -194,7 +214,8 @@ def _with_config(spec: EncoderSpec, file: Callable[[str], Path]) -> None:
 
 
 def _advice(spec: EncoderSpec) -> str:
-    return f"{_where(spec)} and pass it with --encoder_ckpt FILE{f' or set {spec.env_var}' if spec.env_var else ''}"
+    what = "FOLDER" if spec.family in WITH_THEIR_FOLDER else "FILE"
+    return f"{_where(spec)} and pass it with --encoder_ckpt {what}{f' or set {spec.env_var}' if spec.env_var else ''}"
 
 
 def _where(spec: EncoderSpec) -> str:

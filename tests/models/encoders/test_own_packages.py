@@ -458,6 +458,15 @@ def test_a_package_that_a_package_needs_is_named(packages, tmp_path):
         build_encoder("musk")
 
 
+@pytest.mark.parametrize("code", ["from transformers import gone", "import musk.gone"])
+def test_a_package_of_another_version_is_not_said_to_be_missing(packages, tmp_path, code):
+    (tmp_path / "packages/musk/modeling.py").write_text(code)
+    with pytest.raises(
+        UsageError, match=r"musk: its package musk is another version than it takes, pip install .*gone"
+    ):
+        build_encoder("musk")
+
+
 def test_trusted_code_that_fails_is_a_message_of_one_line(hub_folder, monkeypatch, tmp_path):
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     _, folder = hub_folder

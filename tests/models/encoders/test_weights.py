@@ -1,10 +1,12 @@
 import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
 import timm
 import torch
+from huggingface_hub.errors import RevisionNotFoundError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -287,6 +289,47 @@ def test_parts_in_files_of_torch_are_found_in_their_folder(tmp_path):
     )
     assert find_weights(find_encoder("uni_v2"), str(tmp_path)) == index
     assert read_weights(index).keys() == {"a", "b"}
+
+
+def test_a_revision_that_the_hub_has_not_is_named(monkeypatch):
+    def no_revision(address, **_options):
+        raise RevisionNotFoundError("404", response=SimpleNamespace(headers={}, request=address))
+
+    monkeypatch.setattr(weights, "get_hf_file_metadata", no_revision)
+    monkeypatch.setattr(weights, "get_token", lambda: "hf_of_mine")
+    with pytest.raises(UsageError, match=r"MahmoodLab/UNI2-h has no revision deadbeef$"):
+        find_weights(find_encoder("uni_v2@deadbeef"), None)
+
+
+def test_a_file_of_another_commit_than_the_stated_one_is_refused(cache):
+    snapshot = put_into_cache(cache, "MahmoodLab/UNI2-h", "0" * 40, ["pytorch_model.bin"])
+    file = snapshot / "pytorch_model.bin"
+    for given in (file, snapshot, snapshot.parent):
+        assert find_weights(find_encoder("uni_v2@0000000"), str(given)) == file
+        with pytest.raises(UsageError, match=r"is of commit 0{40}: say that one"):
+            find_weights(find_encoder(f"uni_v2@{'1' * 40}"), str(given))
+
+
+def test_the_model_that_conch_v15_is_a_part_of_does_not_count_as_its_weights(cache):
+    name = f"conch_v15@{'0' * 40}"
+    snapshot = put_into_cache(cache, "MahmoodLab/TITAN", "0" * 40, ["config.json", "model.safetensors"])
+    with pytest.raises(UsageError, match="ask for access there"):
+        find_weights(find_encoder(name), None)
+    (snapshot / "conch_v1_5_pytorch_model.bin").touch()
+    assert find_weights(find_encoder(name), None) == snapshot / "conch_v1_5_pytorch_model.bin"
+
+
+def test_weights_come_after_the_code_that_they_need_so_that_an_interrupted_download_goes_on(cache, monkeypatch):
+    def interrupted(hub_id, *, ignore_patterns, **_options):
+        assert ignore_patterns == "model.safetensors"
+        raise OSError("interrupted")
+
+    monkeypatch.setattr(weights, "get_hf_file_metadata", lambda *args, **options: None)
+    monkeypatch.setattr(weights, "snapshot_download", interrupted)
+    monkeypatch.setattr(weights, "hf_hub_download", lambda *args, **options: pytest.fail("fetched first"))
+    monkeypatch.setattr(weights, "_cached", lambda spec: None)
+    with pytest.raises(UsageError, match=r"cannot be fetched here .*--encoder_ckpt FOLDER"):
+        find_weights(find_encoder(f"genbio-pathfm@{'0' * 40}"), None)
 
 
 def test_parts_in_the_cache_count_only_when_all_are_there(cache):
