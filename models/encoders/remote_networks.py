@@ -22,10 +22,10 @@ _FAILURES = (ImportError, OSError, ValueError, RuntimeError, TypeError, LookupEr
 def require_trust(spec: EncoderSpec, trust_remote_code: bool) -> None:
     """Raise a UsageError for an encoder that runs code of the hub, unless the user trusts it."""
     if spec.trust_remote_code and not trust_remote_code:
+        at = f" at revision {spec.revision}" if spec.revision else ""
         raise UsageError(
-            f"{spec.name} runs code that comes from {HUB}/{spec.hub_id} at revision "
-            f"{spec.revision or 'of your folder'}: read it there, and pass --trust_remote_code if you trust it "
-            "(in a configuration of heatmaps trust_remote_code: true)"
+            f"{spec.name} runs code that comes from {HUB}/{spec.hub_id}{at}: read it there, or in your folder, and "
+            "pass --trust_remote_code if you trust it (in a configuration of heatmaps trust_remote_code: true)"
         )
 
 

@@ -1,6 +1,8 @@
 """Networks of Hugging Face's transformers, which also knows the names that its earlier versions gave to parameters."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -68,11 +70,7 @@ def fill_by_transformers(kind: Any, config: Any, state: State, **arguments: obje
         state: may have the names of earlier versions.
         arguments: more for making it.
     """
-    from transformers.utils import logging as its_log
-
-    level = its_log.get_verbosity()
-    its_log.set_verbosity_error()  # it would print a table of what does not fit
-    try:
+    with _in_silence():
         return kind.from_pretrained(
             None,
             config=config,
@@ -82,8 +80,19 @@ def fill_by_transformers(kind: Any, config: Any, state: State, **arguments: obje
             ignore_mismatched_sizes=True,  # they are named with the others
             **arguments,
         )
+
+
+@contextmanager
+def _in_silence() -> Iterator[None]:
+    """Keep transformers from printing a table of what does not fit."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
     finally:
-        its_log.set_verbosity(level)
+        logging.set_verbosity(level)
 
 
 def _size_of_positions(spec: EncoderSpec, state: State) -> dict[str, object]:
