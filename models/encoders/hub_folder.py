@@ -84,14 +84,15 @@ def hub_is(folder: Path, spec: EncoderSpec) -> Iterator[set[str]]:
 
     with (
         _replaced(huggingface_hub, "hf_hub_download", from_folder),
+        _replaced(huggingface_hub.file_download, "hf_hub_download", from_folder),
         _replaced(huggingface_hub.constants, "HF_HUB_OFFLINE", True),
         _replaced(transformers_hub, "cached_files", found_in_folder),
     ):
-        _replace_in_code_of_the_hub(from_folder)
+        _replace_in_code_of_the_hub(download, from_folder)
         try:
             yield asked_for
         finally:
-            _replace_in_code_of_the_hub(download)
+            _replace_in_code_of_the_hub(from_folder, download)
 
 
 def _require_own(spec: EncoderSpec, repo_id: str, file: str) -> None:
@@ -109,8 +110,8 @@ def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _replace_in_code_of_the_hub(download: Any) -> None:
-    """Give modules that have imported the download by its name another one."""
+def _replace_in_code_of_the_hub(before: object, after: object) -> None:
+    """Give modules that have imported a function, under whatever name, another one."""
     for name, module in list(sys.modules.items()):
-        if name.startswith(CODE_OF_THE_HUB) and hasattr(module, "hf_hub_download"):
-            vars(module)["hf_hub_download"] = download
+        if name.startswith(CODE_OF_THE_HUB):
+            vars(module).update({variable: after for variable, value in vars(module).items() if value is before})

@@ -1,6 +1,7 @@
 """Encoders whose code comes from the hub, with stand-ins of its folders."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -119,20 +120,26 @@ def test_trust_in_one_repository_runs_no_code_of_another(hub_folder, modules, re
         build_trusted(find_encoder("genbio-pathfm"), folder)
 
 
-def test_what_the_code_asks_of_the_hub_comes_from_the_folder(hub_folder, modules):
+@pytest.mark.parametrize("module", ["huggingface_hub", "huggingface_hub.file_download"])
+def test_what_the_code_asks_of_the_hub_comes_from_the_folder(hub_folder, modules, module, tmp_path):
     import huggingface_hub
 
     embed, folder = hub_folder
+    code = REMOTE.replace("huggingface_hub import hf_hub_download", f"{module} import hf_hub_download as fetch")
+    code = code.replace("hf_hub_download(", "fetch(")
+    (folder / "modeling_tiny.py").write_text(code)
     spec = replace(find_encoder("conch_v15"), architecture="return_downloaded", hub_file="part.bin", pooling="gap")
     with pytest.raises(UsageError, match=r"conch_v15: fetch part\.bin of .*MahmoodLab/TITAN into "):
         build_trusted(spec, folder)
     torch.save(embed.state_dict(), folder / "part.bin")
-    for _ in range(2):  # the second time the code is imported already
-        network = build_trusted(spec, folder).body
-        torch.testing.assert_close(network.weight, embed.weight)
+    shutil.copytree(folder, tmp_path / "other" / folder.name)
+    torch.save({name: tensor * 0 for name, tensor in embed.state_dict().items()}, folder / "part.bin")
+    for place, share in ((folder, 0), (tmp_path / "other" / folder.name, 1)):  # the second time the code is there
+        network = build_trusted(spec, place).body
+        torch.testing.assert_close(network.weight, embed.weight * share)
     assert "from_folder" not in huggingface_hub.hf_hub_download.__name__
     assert not huggingface_hub.constants.HF_HUB_OFFLINE
-    (folder / "modeling_tiny.py").write_text(REMOTE.replace("MahmoodLab/TITAN", "evil/repo"))
+    (folder / "modeling_tiny.py").write_text(code.replace("MahmoodLab/TITAN", "evil/repo"))
     with pytest.raises(UsageError, match=r"asks for part\.bin of .*evil/repo, at no stated revision"):
         build_trusted(spec, folder)
 
