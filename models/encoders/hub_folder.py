@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
+import huggingface_hub.constants
+import huggingface_hub.file_download
 
 from models.encoders.packages import import_for
 from models.encoders.spec import HUB, EncoderSpec
